@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class BusyBlocksConfig(AppConfig):
+    name = "busyblocks"
+    verbose_name = "Busy time"

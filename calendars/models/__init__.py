@@ -1,0 +1,19 @@
+"""What is mirrored and how: accounts, their calendars, the runs of the mirror, and meetings."""
+
+from calendars.models.account import CalendarAccount, ProviderName
+from calendars.models.calendar import Calendar, WithheldEvent
+from calendars.models.meeting import Meeting, MeetingParticipant, MeetingUid
+from calendars.models.sync_run import AccountRun, RunState, SyncRun
+
+__all__ = [
+    "AccountRun",
+    "Calendar",
+    "CalendarAccount",
+    "Meeting",
+    "MeetingParticipant",
+    "MeetingUid",
+    "ProviderName",
+    "RunState",
+    "SyncRun",
+    "WithheldEvent",
+]

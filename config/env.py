@@ -1,0 +1,126 @@
+"""The one reader of the environment: typed values, and a list of what is wrong with them.
+
+A value that is missing or cannot be read never stops the import of the settings: it is noted in `problems`,
+which `config/checks.py` turns into system-check errors with a hint. So `manage.py check` tells everything that
+is wrong at once instead of dying at the first.
+
+Beside a running demo, commands need no settings of their own: when neither SECRET_KEY nor DATABASE_URL is given,
+the file that the demo writes (`var/demo.env`, NAME=value lines) is read first.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from cryptography.fernet import Fernet
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DEMO_FILE = BASE_DIR / "var" / "demo.env"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One environment variable that is missing or wrong, and what to write instead."""
+
+    name: str
+    message: str
+    hint: str
+
+
+problems: list[Problem] = []
+
+
+def adopt_demo_file(path: Path = DEMO_FILE) -> None:
+    """Take NAME=value lines of the demo's file into the environment, unless the caller configured anything."""
+    if os.environ.get("SECRET_KEY") or os.environ.get("DATABASE_URL") or not path.exists():
+        return
+    for line in path.read_text().splitlines():
+        name, separator, value = line.partition("=")
+        if separator:
+            os.environ.setdefault(name, value)
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, default).strip()
+
+
+def required(name: str, hint: str, fallback: str) -> str:
+    """The value; when it is missing, `fallback`, and a problem noted."""
+    value = text(name)
+    if not value:
+        problems.append(Problem(name, f"{name} is not set.", hint))
+    return value or fallback
+
+
+def flag(name: str, default: bool = False) -> bool:
+    value = text(name).lower()
+    if value in {"", "1", "true", "yes", "on", "0", "false", "no", "off"}:
+        return default if not value else value in {"1", "true", "yes", "on"}
+    problems.append(Problem(name, f"{name} is not a yes or a no.", "Use true or false."))
+    return default
+
+
+def integer(name: str, default: int, *, least: int = 0) -> int:
+    value = text(name)
+    if not value:
+        return default
+    if not value.isdigit() or int(value) < least:
+        problems.append(Problem(name, f"{name} is not a whole number of at least {least}.", f"For example {default}."))
+        return default
+    return int(value)
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """Comma-separated values, without blanks."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def database(name: str = "DATABASE_URL") -> dict[str, Any]:
+    """Django's DATABASES entry for a URL (postgresql://… or sqlite:///…)."""
+    hint = "For example postgresql://user:password@localhost:5432/calendar."
+    url = required(name, hint, f"sqlite:///{BASE_DIR / 'var' / 'db.sqlite3'}")
+    try:
+        entry: dict[str, Any] = dict(environ.Env.db_url_config(url))
+    except (ValueError, TypeError, KeyError):
+        entry = {}
+    if not str(entry.get("ENGINE", "")).endswith(("postgresql", "sqlite3")):
+        # The value itself may hold a password: it is not repeated.
+        problems.append(Problem(name, f"{name} is not a PostgreSQL or SQLite URL.", hint))
+        entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    return entry
+
+
+def url(name: str, default: str = "", *, schemes: tuple[str, ...] = ("http", "https")) -> str:
+    """A URL of one of `schemes` without a trailing slash; "" when unset."""
+    value = text(name, default).rstrip("/")
+    if value:
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in schemes and bool(parts.netloc or parts.path)
+        except ValueError:
+            good = False
+        if not good:
+            problems.append(Problem(name, f"{name} is not a {' or '.join(schemes)} URL.", "Give scheme and host."))
+            return default
+    return value
+
+
+def fernet_keys(name: str) -> list[str]:
+    """Comma-separated Fernet keys, the newest first: the first encrypts, all decrypt."""
+    hint = (
+        "Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'. "
+        "Put a new key in front and keep the old ones until manage.py rotate_encryption has run."
+    )
+    keys = words(name)
+    if not keys:
+        problems.append(Problem(name, f"{name} is not set.", hint))
+    for number, key in enumerate(keys, start=1):
+        try:
+            Fernet(key)
+        except (ValueError, TypeError):
+            problems.append(Problem(name, f"Key {number} of {name} is not a Fernet key.", hint))
+            return [Fernet.generate_key().decode()]
+    return keys or [Fernet.generate_key().decode()]

@@ -1,0 +1,221 @@
+"""All settings, grouped. Values come from the environment through `config/env.py` and nowhere else."""
+
+from datetime import timedelta
+from secrets import token_urlsafe
+
+from config import env
+
+env.adopt_demo_file()
+BASE_DIR = env.BASE_DIR
+
+# Core ------------------------------------------------------------------------------------------------------------
+SECRET_KEY = env.required("SECRET_KEY", "A long random text, the same on every machine.", token_urlsafe(50))
+FIELD_ENCRYPTION_KEYS = env.fernet_keys("FIELD_ENCRYPTION_KEYS")
+DEBUG = env.flag("DEBUG")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+# Where the service is reached from outside: feed links, OAuth redirects, push addresses.
+PUBLIC_URL = env.url("PUBLIC_URL", "http://localhost:8000")
+SERVED_OVER_HTTPS = PUBLIC_URL.startswith("https://")
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "tenancy",
+    "busyblocks",
+    "calendars",
+    "icsfeeds",
+    "integrations",
+    "config",
+]
+MIDDLEWARE = [
+    "config.observability.RequestLogMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "tenancy.Staff"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Time: stored in UTC, read in each row's own zone -------------------------------------------------------------------
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+
+# Database ----------------------------------------------------------------------------------------------------------
+DATABASES = {"default": env.database()}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # IMMEDIATE takes the write lock at BEGIN: with DEFERRED, half of the concurrent writers failed as "locked".
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = env.integer("DATABASE_CONN_MAX_AGE", 60)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
+
+# Redis: a doorbell for the workers and a cache, never a store ---------------------------------------------------------
+REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# Celery ------------------------------------------------------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+# Without a broker, one process does everything: a task runs where it is enqueued.
+CELERY_TASK_ALWAYS_EAGER = not REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# A request must not hang on a dead broker: the row is stored, the sweep finds it.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+}
+CELERY_TASK_DEFAULT_QUEUE = "poll"
+CELERY_TASK_ROUTES = {"integrations.tasks.handle_delivery": {"queue": "webhooks"}}
+CELERY_BEAT_SCHEDULE = {
+    "poll-due-accounts": {"task": "calendars.tasks.poll_due_accounts", "schedule": timedelta(seconds=15)},
+    "sweep-unfinished-runs": {"task": "calendars.tasks.sweep_unfinished_runs", "schedule": timedelta(seconds=15)},
+    "sweep-unhandled-deliveries": {
+        "task": "integrations.tasks.sweep_unhandled_deliveries",
+        "schedule": timedelta(seconds=30),
+    },
+}
+
+# The API -----------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["tenancy.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["tenancy.permissions.MayReachUser"],
+    "DEFAULT_PARSER_CLASSES": ["config.jsonapi.parsers.BodyParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "config.jsonapi.renderers.JSONAPIRenderer",
+        "config.jsonapi.renderers.PlainJSONRenderer",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "config.jsonapi.pagination.PageNumbers",
+    "DEFAULT_SCHEMA_CLASS": "config.openapi.DocumentSchema",
+    "EXCEPTION_HANDLER": "config.jsonapi.exceptions.answer",
+    "DEFAULT_FILTER_BACKENDS": [],
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "DATETIME_FORMAT": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+JSON_API_FORMAT_FIELD_NAMES = False
+JSON_API_FORMAT_TYPES = False
+JSON_API_UNIFORM_EXCEPTIONS = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer("MAX_BODY_BYTES", 1024 * 1024, least=1024)
+API_PAGE_SIZE = 15
+API_PAGE_SIZE_LIMIT = 100
+# Longest span of one free/busy question.
+FREE_BUSY_MAX_DAYS = env.integer("FREE_BUSY_MAX_DAYS", 366, least=1)
+
+# Who is asking -----------------------------------------------------------------------------------------------------
+# `iss` of the tokens that `manage.py issue_token` makes; a company's own issuer is configured on the company.
+TOKEN_ISSUER = env.text("TOKEN_ISSUER", "crm-calendar")
+
+# Calendars: the vendors, and the pace of the mirror ------------------------------------------------------------------
+CALENDAR_PROVIDERS = {
+    "apple": "integrations.caldav.provider.AppleProvider",
+    "caldav": "integrations.caldav.provider.CalDAVProvider",
+}
+APPLE_CALDAV_URL = env.url("APPLE_CALDAV_URL", "https://caldav.icloud.com")
+# Hosts that user-given addresses may reach although they are private or loopback.
+OUTBOUND_ALLOWED_HOSTS = env.words("OUTBOUND_ALLOWED_HOSTS")
+OUTBOUND_TIMEOUT_SECONDS = env.integer("OUTBOUND_TIMEOUT_SECONDS", 20, least=1)
+OUTBOUND_MAX_BYTES = env.integer("OUTBOUND_MAX_BYTES", 64 * 1024 * 1024, least=1024)
+SYNC_INTERVAL = timedelta(seconds=env.integer("SYNC_INTERVAL_SECONDS", 300, least=10))
+SYNC_LEASE = timedelta(seconds=45)
+DISCOVERY_MAX_AGE = timedelta(minutes=15)
+# The brake: deletions that a full read only implies are held back when they are many (see docs/adr).
+BRAKE_MIN_ROWS = env.integer("BRAKE_MIN_ROWS", 20)
+BRAKE_SHARE_PERCENT = env.integer("BRAKE_SHARE_PERCENT", 25, least=1)
+BRAKE_CONFIRM_AFTER = timedelta(minutes=10)
+
+# Feeds -------------------------------------------------------------------------------------------------------------
+FEED_PRODID = env.text("FEED_PRODID", "-//23blocks//CRM//EN")
+FEED_MAX_AGE_SECONDS = env.integer("FEED_MAX_AGE_SECONDS", 300)
+
+# Security ----------------------------------------------------------------------------------------------------------
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SERVED_OVER_HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+# The proxy in front ends TLS: it must set (and clear) this header itself.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("BEHIND_TLS_PROXY") else None
+SECURE_SSL_REDIRECT = SERVED_OVER_HTTPS and env.flag("SSL_REDIRECT", True)
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_HSTS_SECONDS = 31_536_000 if SERVED_OVER_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SERVED_OVER_HTTPS
+
+# Static files --------------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles"))
+# Serves each app's own files without a collectstatic step; responses carry validators.
+WHITENOISE_USE_FINDERS = True
+
+# Logs ----------------------------------------------------------------------------------------------------------------
+LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+LOG_AS_JSON = env.flag("LOG_AS_JSON", True)
+LOGGING_CONFIG = "config.observability.configure_logging"
+LOGGING = {"level": LOG_LEVEL, "as_json": LOG_AS_JSON}
+
+# OpenAPI -------------------------------------------------------------------------------------------------------------
+SPECTACULAR_SETTINGS = {
+    "TITLE": "CRM Calendar Sync API",
+    "DESCRIPTION": "Calendar accounts, busy time, meetings and ICS feeds of a company's CRM users.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}

@@ -1,0 +1,16 @@
+"""Every mount of the service, as a table of contents."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from config import health
+
+urlpatterns = [
+    path("health/live", health.live),
+    path("health/ready", health.ready),
+    path("admin/", admin.site.urls),
+    path("", include("busyblocks.urls")),
+    path("", include("calendars.urls")),
+    path("", include("icsfeeds.urls")),
+    path("", include("integrations.urls")),
+]

@@ -1,0 +1,14 @@
+"""What the web server loads. It refuses to start on a configuration that `manage.py check` would refuse."""
+
+import os
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+application = get_wsgi_application()
+
+from config import env  # noqa: E402  (the settings have to be read first)
+
+if env.problems:
+    raise ImproperlyConfigured(" ".join(f"{problem.message} {problem.hint}" for problem in env.problems))

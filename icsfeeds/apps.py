@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class IcsFeedsConfig(AppConfig):
+    name = "icsfeeds"
+    verbose_name = "ICS feeds"

@@ -1,0 +1,59 @@
+"""What vendors send us, kept as it came, and the secrets by which we know that it was them."""
+
+from django.db import models
+from django.db.models import Q
+
+from tenancy.encryption import EncryptedJSONField
+from tenancy.models import Company, new_unique_id
+
+
+class CalcomSecret(models.Model):
+    """A secret that signs a company's Cal.com deliveries; several are valid while one replaces another."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="calcom_secrets")
+    secret = EncryptedJSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "Cal.com secret"
+
+    def __str__(self) -> str:
+        return f"of {self.created_at:%Y-%m-%d}"
+
+
+class DeliveryState(models.TextChoices):
+    RECEIVED = "received"
+    HANDLED = "handled"
+    IGNORED = "ignored"
+    FAILED = "failed"
+
+
+class WebhookDelivery(models.Model):
+    """One delivery of Cal.com, stored before anything is understood. The row is the queue; tasks only ring."""
+
+    unique_id = models.UUIDField(default=new_unique_id, unique=True, editable=False)
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="webhook_deliveries")
+    body = models.BinaryField()
+    content_type = models.CharField(max_length=255, blank=True)
+    signed = models.BooleanField(help_text="The signature was checked against one of the company's secrets.")
+    trigger = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=16, choices=DeliveryState, default=DeliveryState.RECEIVED)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True)
+    # The public id of the meeting that it led to.
+    meeting_key = models.CharField(max_length=36, blank=True)
+    received_at = models.DateTimeField(auto_now_add=True)
+    handled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        ordering = ["-id"]
+        indexes = [
+            # The sweep: what waits.
+            models.Index(fields=["next_attempt_at"], condition=Q(state="received"), name="delivery_waiting"),
+            models.Index(fields=["company", "-id"], name="delivery_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.trigger or 'delivery'} {self.state}"

@@ -1,0 +1,40 @@
+"""Secrets at rest: columns that hold Fernet tokens, and values in Python."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from cryptography.fernet import Fernet, MultiFernet
+from django.conf import settings
+from django.db import models
+
+
+@lru_cache(maxsize=4)
+def _fernet(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def fernet() -> MultiFernet:
+    """The service's key ring: the first of FIELD_ENCRYPTION_KEYS encrypts, every one decrypts."""
+    return _fernet(tuple(settings.FIELD_ENCRYPTION_KEYS))
+
+
+class EncryptedJSONField(models.TextField):
+    """A JSON value that the database only ever sees encrypted; `None` is stored as NULL.
+
+    It cannot be filtered on. Lists that do not need it should `.defer()` it: each load decrypts.
+    Raises `cryptography.fernet.InvalidToken` on load when no configured key fits.
+    """
+
+    def get_prep_value(self, value: Any) -> str | None:
+        return None if value is None else fernet().encrypt(json.dumps(value).encode()).decode()
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
+        return None if value is None else json.loads(fernet().decrypt(value.encode()))
+
+    def to_python(self, value: Any) -> Any:
+        return value
+
+    def value_to_string(self, obj: models.Model) -> str:
+        """Dumps (`manage.py dumpdata`) carry the ciphertext, never the secret."""
+        return self.get_prep_value(self.value_from_object(obj)) or ""

@@ -1,0 +1,65 @@
+"""The start of every JSON:API viewset: at the caller's company, and at the user that the path names."""
+
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import Http404
+from rest_framework.viewsets import GenericViewSet
+
+from tenancy.callers import Caller
+from tenancy.models import Company, CrmUser
+
+
+class TenantViewSet(GenericViewSet[Any]):
+    """Rows of the caller's company only. With `user_unique_id` in the path: of that user only.
+
+    A subclass names `queryset` (any rows), `serializer_class` and `resource_name`; rows are found by `unique_id`,
+    and an id that is no UUID is as unknown as one that nobody has.
+
+    sortable: fields that `sort` may name; searchable: text columns that `search` looks into;
+    filterable: query parameter → ORM lookup.
+    """
+
+    lookup_field = "unique_id"
+    lookup_url_kwarg = "id"
+    resource_name: ClassVar[str]
+    sortable: ClassVar[dict[str, str]] = {}
+    searchable: ClassVar[tuple[str, ...]] = ()
+    company_lookup: ClassVar[str] = "company"
+    user_lookup: ClassVar[str | None] = "user"
+
+    @property
+    def caller(self) -> Caller:
+        caller = self.request.user
+        assert isinstance(caller, Caller)
+        return caller
+
+    @property
+    def company(self) -> Company:
+        return self.caller.company
+
+    def get_queryset(self) -> QuerySet[Any]:
+        rows = super().get_queryset().filter(**{self.company_lookup: self.company})
+        if self.user_lookup and "user_unique_id" in self.kwargs:
+            rows = rows.filter(**{f"{self.user_lookup}__unique_id": self.kwargs["user_unique_id"]})
+        return rows
+
+    def get_object(self) -> Model:
+        """The row, or Http404; the exception handler words it by `resource_name`."""
+        try:
+            found = self.get_queryset().filter(unique_id=self.kwargs[self.lookup_url_kwarg]).first()
+        except (ValidationError, ValueError):
+            found = None
+        if found is None:
+            raise Http404
+        return found
+
+    def user_to_read(self) -> CrmUser | None:
+        """The path's user, or None when nothing was ever written about them."""
+        return CrmUser.objects.filter(company=self.company, unique_id=self.kwargs["user_unique_id"]).first()
+
+    def user_to_write(self) -> CrmUser:
+        """The path's user, made on first write."""
+        user, _ = CrmUser.objects.get_or_create(company=self.company, unique_id=self.kwargs["user_unique_id"])
+        return user
