@@ -144,6 +144,9 @@ class BusyBlock(models.Model):
     fbtype = models.CharField(max_length=16, choices=FreeBusyType, default=FreeBusyType.BUSY)
     classification = models.CharField(max_length=16, choices=Classification, default=Classification.PUBLIC)
     metadata = models.JSONField(default=dict, blank=True)
+    # A full read of the remote did not show this row, and too many others neither: it is kept, and counts, until a
+    # later full read agrees or an administrator does.
+    absent_since = models.DateTimeField(null=True, blank=True)
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -170,6 +173,8 @@ class BusyBlock(models.Model):
         indexes = [
             # Free/busy and lists of a span: single blocks by the end of the span.
             models.Index(fields=["user", "recurring", "start_time", "end_time"], name="busy_block_span"),
+            # The mirror: what is held back in a calendar.
+            models.Index(fields=["origin"], condition=Q(absent_since__isnull=False), name="busy_block_held"),
             # A meeting and its synced copy; the overrides of a series written by hand.
             models.Index(fields=["user", "uid"], name="busy_block_uid"),
         ]

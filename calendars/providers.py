@@ -184,6 +184,12 @@ class Misconfigured(ProviderError):
     advice = "Ask the operator of this service."
 
 
+class InternalFault(ProviderError):
+    """A fault of this service's own stopped the sync; it has been logged."""
+
+    code = "internal_error"
+
+
 class AddressRefused(ProviderError):
     """The address is one that this service must not call."""
 

@@ -8,4 +8,7 @@ class ConfigConfig(AppConfig):
     verbose_name = "Service"
 
     def ready(self) -> None:
-        from config import checks  # noqa: F401  (registers them)
+        from config import celery_app, checks  # noqa: F401  (importing checks registers them)
+
+        # Tasks are rung by name, from every process: all have to know them.
+        celery_app.autodiscover_tasks(force=True)

@@ -26,9 +26,8 @@ class Calendar(models.Model):
     last_error = models.TextField(blank=True)
     # The calendar is not in the vendor's list any more; its rows stay until a later listing agrees.
     missing_since = models.DateTimeField(null=True, blank=True)
-    # The brake. Ids that a full read would have deleted, and when it was first seen to.
-    held_deletions = models.JSONField(default=list, blank=True, editable=False)
-    held_since = models.DateTimeField(null=True, blank=True)
+    # The brake: how many rows a full read implied to be gone and were kept (`BusyBlock.absent_since` says which).
+    held_count = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -51,6 +51,8 @@ class AccountRun(models.Model):
     status = models.CharField(max_length=32, choices=RunState, default=RunState.QUEUED)
     # The lease under which it was taken up; a later lease takes it over.
     fence = models.BigIntegerField(null=True, blank=True, editable=False)
+    # When a task was last sent for it: the sweep sends another when nothing came of that.
+    enqueued_at = models.DateTimeField(null=True, blank=True, editable=False)
     events_created = models.PositiveIntegerField(default=0)
     events_updated = models.PositiveIntegerField(default=0)
     events_deleted = models.PositiveIntegerField(default=0)

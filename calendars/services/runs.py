@@ -1,0 +1,79 @@
+"""Runs of the mirror, from the worker's side: taking them up, and closing them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from calendars.models import AccountRun, RunState, SyncRun
+from calendars.models.sync_run import UNFINISHED
+from calendars.providers import ProviderError
+from calendars.sync.lease import Lease
+
+
+def waiting(account_pk: int) -> QuerySet[AccountRun]:
+    """What was asked for this account and is not finished: new requests, and those of a worker that died."""
+    return AccountRun.objects.filter(account=account_pk, finished_at=None)
+
+
+def take_up(lease: Lease) -> list[AccountRun]:
+    """Everything that waits for the account, now under this lease: one sync answers all of it."""
+    waiting(lease.account_pk).update(status=RunState.IN_PROGRESS, fence=lease.fence)
+    taken = list(waiting(lease.account_pk).filter(fence=lease.fence).select_related("run"))
+    SyncRun.objects.filter(pk__in=[item.run_id for item in taken], status=RunState.QUEUED).update(
+        status=RunState.IN_PROGRESS
+    )
+    return taken
+
+
+def close(
+    account_runs: Iterable[AccountRun], failure: ProviderError | None, complaints: list[str], *, now: datetime
+) -> None:
+    """Say on each what came of it, and finish the runs that have nothing open any more. Safe to repeat."""
+    if failure is not None:
+        status, error = RunState.FAILED, f"{failure.reason} {failure.advice}"
+    elif complaints:
+        status, error = RunState.COMPLETED_WITH_ERRORS, " ".join(complaints)
+    else:
+        status, error = RunState.COMPLETED, ""
+    run_pks = set()
+    for account_run in account_runs:
+        # A run that a later lease took over is that lease's to close.
+        AccountRun.objects.filter(pk=account_run.pk, fence=account_run.fence, finished_at=None).update(
+            status=status, error=error, finished_at=now
+        )
+        run_pks.add(account_run.run_id)
+    for run_pk in run_pks:
+        finish_if_done(run_pk, now=now)
+
+
+def finish_if_done(run_pk: int, *, now: datetime) -> None:
+    """Close the run when no account of it is open; the last of several workers to come here does it.
+
+    The run is locked first, so that of two workers who close their last accounts at once one sees both closed.
+    """
+    with transaction.atomic():
+        run = SyncRun.objects.select_for_update().filter(pk=run_pk, status__in=UNFINISHED).first()
+        if run is None or run.account_runs.filter(finished_at=None).exists():
+            return
+        states = set(run.account_runs.values_list("status", flat=True))
+        if states <= {RunState.COMPLETED.value}:
+            run.status = RunState.COMPLETED
+        elif states == {RunState.FAILED.value}:
+            run.status = RunState.FAILED
+        else:
+            run.status = RunState.COMPLETED_WITH_ERRORS
+        run.finished_at = now
+        run.save(update_fields=["status", "finished_at"])
+
+
+def orphaned(now: datetime, *, ring_again_before: datetime) -> QuerySet[AccountRun]:
+    """Unfinished parts of runs that no living worker holds and for which nobody rang lately."""
+    return (
+        AccountRun.objects.filter(finished_at=None)
+        .exclude(account=None)
+        .exclude(account__lease_until__gte=now)
+        .exclude(enqueued_at__gte=ring_again_before)
+        .order_by(F("enqueued_at").asc(nulls_first=True), "pk")
+    )

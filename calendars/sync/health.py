@@ -1,0 +1,60 @@
+"""What the account says of itself: last attempt, last success, next attempt, why it failed and what to do."""
+
+from datetime import datetime
+
+from calendars.models import CalendarAccount
+from calendars.models.account import AccountStatus
+from calendars.providers import ProviderError, ReconnectNeeded, Throttled
+from calendars.sync import pace
+from calendars.sync.lease import Lease, LeaseLost
+
+
+def say_attempt(lease: Lease, *, now: datetime) -> None:
+    _write(lease, last_attempt_at=now)
+
+
+def ask_for_listing(lease: Lease) -> None:
+    """Have the next sync ask the vendor which calendars there are."""
+    _write(lease, discovered_at=None)
+
+
+def settle(
+    lease: Lease, failure: ProviderError | None, complaints: list[str], *, held: bool = False, now: datetime
+) -> None:
+    """Write the verdict on the account; raises `LeaseLost`.
+
+    A failure that only a person can mend stops the polling until somebody does; any other is tried again with
+    growing pauses, or when the vendor said so. `held`: the brake is the complaint.
+    """
+    if failure is None and not complaints:
+        _write(
+            lease,
+            status=AccountStatus.ACTIVE,
+            last_synced_at=now,
+            next_attempt_at=pace.after_success(now),
+            vendor_retry_at=None,
+            failures=0,
+            last_error="",
+            last_error_code="",
+        )
+        return
+    failures = 1 + (CalendarAccount.objects.filter(pk=lease.account_pk).values_list("failures", flat=True).first() or 0)
+    values: dict[str, object] = {"status": AccountStatus.ERROR, "failures": failures}
+    if failure is None:
+        values |= {"last_error": " ".join(complaints), "last_error_code": "deletions_held" if held else "calendar_failed"}
+    else:
+        values |= {"last_error": f"{failure.reason} {failure.advice}", "last_error_code": failure.code}
+    values["next_attempt_at"] = pace.after_failure(now, failures=failures)
+    if isinstance(failure, Throttled) and failure.retry_after is not None:
+        asked = pace.vendor_wait(now, failure.retry_after)
+        values["vendor_retry_at"] = asked
+        values["next_attempt_at"] = max(asked, pace.after_failure(now, failures=1))
+    if isinstance(failure, ReconnectNeeded):
+        values |= {"connected": False, "next_attempt_at": None}
+    _write(lease, **values)
+
+
+def _write(lease: Lease, **values: object) -> None:
+    rows = CalendarAccount.objects.filter(pk=lease.account_pk, lease_owner=lease.owner, fence=lease.fence)
+    if not rows.update(**values):
+        raise LeaseLost

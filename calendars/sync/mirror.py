@@ -1,0 +1,214 @@
+"""The only writer of mirrored rows: applies what was read, in one transaction with the cursor.
+
+A reader sees the calendar before or after, never between. Killed anywhere, the transaction is undone and the next
+read starts at the old cursor. Run twice, the second time finds nothing to write.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import F, QuerySet
+
+from busyblocks.entries import ENTRY_COLUMNS, Entry
+from busyblocks.models import BusyBlock
+from busyblocks.recurrence import recurs_until
+from calendars.models import AccountRun, Calendar, CalendarAccount, WithheldEvent
+from calendars.providers import Delta, Snapshot, Withheld
+from calendars.sync import lease as leases
+from calendars.sync.brake import implied_deletions
+from calendars.sync.lease import Lease
+from calendars.sync.plan import Actions, StoredRow, Words, last_words, plan
+from calendars.sync.spool import Spool
+from tenancy.models import bump_revision
+
+log = structlog.get_logger("sync")
+
+# Rows of one INSERT; SQLite takes at most 32,766 values in a statement, PostgreSQL 65,535 (here about 35 a row).
+_BATCH_ROWS = 500
+_WRITTEN = [*ENTRY_COLUMNS, "recurs_until", "absent_since", "updated_at"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What applying a read did to the ledger, in remote events."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    withheld: int = 0
+    held: int = 0
+
+    def __add__(self, other: "Changes") -> "Changes":
+        return Changes(
+            created=self.created + other.created,
+            updated=self.updated + other.updated,
+            deleted=self.deleted + other.deleted,
+            withheld=self.withheld + other.withheld,
+            held=self.held + other.held,
+        )
+
+
+def apply(
+    calendar: Calendar, spool: Spool, end: Snapshot | Delta, *, lease: Lease, run_pks: Iterable[int], now: datetime
+) -> Changes:
+    """Write what `spool` holds, move the cursor, count it in the runs, and renew the lease, all or nothing.
+
+    `calendar` is as it was when the read began; when its cursor or its switch has changed since, nothing is written.
+    Raises `LeaseLost`.
+    """
+    with transaction.atomic():
+        account = leases.lock(lease)
+        current = Calendar.objects.select_for_update(of=("self",)).filter(pk=calendar.pk).select_related("origin").first()
+        if current is None or not current.sync_enabled or current.cursor != calendar.cursor:
+            return Changes()
+        changes, anything, named = _apply_pages(account, current, spool)
+        if isinstance(end, Snapshot):
+            deletions = implied_deletions(current, named, end, now=now)
+            changes += Changes(deleted=deletions.deleted, held=deletions.held)
+            anything = anything or bool(deletions.deleted)
+        if anything:
+            bump_revision(account.user_id, at=now)
+        # While rows are held back, each sync reads everything: only a full read can prove or disprove absence.
+        Calendar.objects.filter(pk=current.pk).update(
+            cursor="" if changes.held else end.cursor,
+            held_count=changes.held if isinstance(end, Snapshot) else F("held_count"),
+            last_synced_at=now,
+            last_error="",
+        )
+        _count(run_pks, changes)
+        leases.renew(lease, now=now)
+    return changes
+
+
+def _apply_pages(account: CalendarAccount, calendar: Calendar, spool: Spool) -> tuple[Changes, bool, set[str]]:
+    """What changed; whether any reader can see it; and every event id that the remote has, by all that it said."""
+    total, anything = Changes(), False
+    named: set[str] = set()
+    for batch in spool.batches():
+        words = last_words(batch)
+        named |= words.named
+        named -= words.removed
+        actions = plan(_stored(calendar, words), words)
+        refused = _write(account, calendar, actions)
+        _remember_withheld(calendar, words, refused)
+        total += Changes(
+            created=actions.created_events,
+            updated=actions.updated_events,
+            deleted=actions.deleted_events,
+            withheld=len(words.withheld) + len(refused),
+        )
+        anything = anything or actions.changes_anything
+    return total, anything, named
+
+
+def _stored(calendar: Calendar, words: Words) -> dict[str, list[StoredRow]]:
+    ids = {*words.named, *words.removed}
+    columns = [name for name in ENTRY_COLUMNS if name != "recurring"]
+    rows = BusyBlock.objects.filter(origin=calendar.origin_id, external_event_id__in=ids).values(
+        "pk", "absent_since", *columns
+    )
+    found: dict[str, list[StoredRow]] = defaultdict(list)
+    for row in rows.iterator(chunk_size=2000):
+        absent = row.pop("absent_since") is not None
+        pk = row.pop("pk")
+        entry = Entry(**{**row, "rdates": tuple(row["rdates"]), "exdates": tuple(row["exdates"])})
+        found[entry.external_event_id].append(StoredRow(pk, entry, absent))
+    return found
+
+
+def _write(account: CalendarAccount, calendar: Calendar, actions: Actions) -> list[Withheld]:
+    """Do what the plan says; what the database itself refuses is withheld, one event at a time."""
+    if actions.delete:
+        rows_of(actions.delete).delete()
+    if actions.returned:
+        rows_of(actions.returned).update(absent_since=None)
+    rows = [_row(account, calendar, entry) for entry in actions.create]
+    rows += [_row(account, calendar, entry, pk=pk) for pk, entry in (*actions.update, *actions.touch)]
+    refused: list[Withheld] = []
+    for some in _batches(rows):
+        try:
+            with transaction.atomic():
+                _upsert(some)
+        except (DataError, IntegrityError, ValueError, OverflowError):
+            refused += [withheld for row in some if (withheld := _write_alone(row)) is not None]
+    return refused
+
+
+def _write_alone(row: BusyBlock) -> Withheld | None:
+    try:
+        with transaction.atomic():
+            _upsert([row])
+    except (DataError, IntegrityError, ValueError, OverflowError) as error:
+        log.warning("event_refused_by_database", origin=row.origin_id, error=type(error).__name__)
+        return Withheld(
+            external_event_id=row.external_event_id, etag=row.etag, reason="It holds a value that cannot be stored."
+        )
+    return None
+
+
+def _upsert(rows: list[BusyBlock]) -> None:
+    """New rows are inserted; those with a key are rewritten by it, which a bulk_update does ten times slower."""
+    new = [row for row in rows if row.pk is None]
+    known = [row for row in rows if row.pk is not None]
+    if new:
+        BusyBlock.objects.bulk_create(new)
+    if known:
+        BusyBlock.objects.bulk_create(known, update_conflicts=True, update_fields=_WRITTEN, unique_fields=["id"])
+
+
+def _row(account: CalendarAccount, calendar: Calendar, entry: Entry, *, pk: int | None = None) -> BusyBlock:
+    return BusyBlock(
+        pk=pk,
+        company_id=account.company_id,
+        user_id=account.user_id,
+        origin_id=calendar.origin_id,
+        source=account.provider,
+        recurs_until=recurs_until(entry) if entry.recurring else None,
+        absent_since=None,
+        **entry.columns(),
+    )
+
+
+def _remember_withheld(calendar: Calendar, words: Words, refused: list[Withheld]) -> None:
+    understood = {*words.resources, *words.removed}
+    if understood and (old := WithheldEvent.objects.filter(calendar=calendar, external_event_id__in=understood)):
+        old.delete()
+    withheld = {item.external_event_id: item for item in (*words.withheld.values(), *refused)}
+    WithheldEvent.objects.bulk_create(
+        [
+            WithheldEvent(
+                calendar=calendar,
+                external_event_id=item.external_event_id,
+                etag=item.etag,
+                reason=item.reason.replace("\0", ""),
+            )
+            for item in withheld.values()
+        ],
+        update_conflicts=True,
+        update_fields=["etag", "reason"],
+        unique_fields=["calendar", "external_event_id"],
+    )
+
+
+def _count(run_pks: Iterable[int], changes: Changes) -> None:
+    if (pks := list(run_pks)) and changes != Changes():
+        AccountRun.objects.filter(pk__in=pks).update(
+            events_created=F("events_created") + changes.created,
+            events_updated=F("events_updated") + changes.updated,
+            events_deleted=F("events_deleted") + changes.deleted,
+            events_withheld=F("events_withheld") + changes.withheld,
+        )
+
+
+def rows_of(pks: list[int]) -> QuerySet[BusyBlock]:
+    return BusyBlock.objects.filter(pk__in=pks)
+
+
+def _batches(rows: list[BusyBlock]) -> Iterator[list[BusyBlock]]:
+    for start in range(0, len(rows), _BATCH_ROWS):
+        yield rows[start : start + _BATCH_ROWS]

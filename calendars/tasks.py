@@ -1,0 +1,33 @@
+"""What the workers do for the mirror. Each may run twice, or die: the rows decide, the sweep finishes."""
+
+from datetime import datetime
+
+from celery import shared_task
+from django.utils import timezone
+
+from calendars.services import syncs
+from calendars.sync import engine
+
+
+@shared_task
+def sync_account(account_pk: int, due_at: str | None = None) -> None:
+    """Sync one account. Twice at once: the second finds the lease taken; twice in a row: nothing waits any more."""
+    engine.sync_account(account_pk, due_at=datetime.fromisoformat(due_at) if due_at else None)
+
+
+@shared_task
+def fan_out(run_pk: int) -> None:
+    """Send a company's run to the workers. Twice: only what was not sent yet."""
+    syncs.fan_out(run_pk)
+
+
+@shared_task
+def poll_due_accounts() -> None:
+    """Beat: send the accounts that are due. Twice at once: each account once."""
+    syncs.poll_due(timezone.now())
+
+
+@shared_task
+def sweep_unfinished_runs() -> None:
+    """Beat: whatever a dead worker, a lost message or a lost broker left behind."""
+    syncs.sweep(timezone.now())
