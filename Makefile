@@ -1,0 +1,43 @@
+# make demo    the whole service on this machine, with two sample calendars; PORT=8000
+# make test    the whole suite: on SQLite, then on a real PostgreSQL and Valkey
+# make lint    ruff, mypy, import-linter, migrations, production settings
+# make check   lint and test
+# make bench   the benchmarks
+# make clean   remove the demo's data and the record of what is installed
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+export PORT
+
+.PHONY: demo test lint check bench setup clean
+
+demo: .venv/demo.stamp
+	@exec $(BIN)/python -m config.demo
+
+test: .venv/dev.stamp
+	@exec $(BIN)/python -m tests
+
+lint: .venv/dev.stamp
+	@exec $(BIN)/python -m tests.lint
+
+check: lint test
+
+bench: .venv/dev.stamp
+	@exec $(BIN)/python -m tests.benchmarks
+
+setup: .venv/dev.stamp
+
+.venv/demo.stamp: requirements.txt requirements-demo.txt constraints.txt .ci/venv
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) .ci/venv requirements-demo.txt
+	@touch $@
+
+# requirements-dev.txt includes the demo's.
+.venv/dev.stamp: requirements.txt requirements-demo.txt requirements-dev.txt constraints.txt .ci/venv
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) .ci/venv requirements-dev.txt
+	@touch $@ .venv/demo.stamp
+
+clean:
+	rm -rf var .venv/demo.stamp .venv/dev.stamp
