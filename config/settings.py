@@ -37,6 +37,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "config.observability.RequestLogMiddleware",
+    "config.jsonapi.middleware.DocumentsOnly",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -47,6 +48,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
+# Where people read HTML. Everywhere else failures are JSON documents, and a trailing slash means nothing.
+HTML_PATHS = ["/admin", "/static"]
 WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "tenancy.Staff"
@@ -126,11 +129,16 @@ CELERY_BEAT_SCHEDULE = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenancy.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenancy.permissions.MayReachUser"],
-    "DEFAULT_PARSER_CLASSES": ["config.jsonapi.parsers.BodyParser"],
-    "DEFAULT_RENDERER_CLASSES": [
-        "config.jsonapi.renderers.JSONAPIRenderer",
-        "config.jsonapi.renderers.PlainJSONRenderer",
+    "DEFAULT_PARSER_CLASSES": [
+        "config.jsonapi.parsers.JSONBodyParser",
+        "config.jsonapi.parsers.JSONAPIBodyParser",
     ],
+    # The first answers `Accept: */*`.
+    "DEFAULT_RENDERER_CLASSES": [
+        "config.jsonapi.renderers.PlainJSONRenderer",
+        "config.jsonapi.renderers.JSONAPIRenderer",
+    ],
+    "DEFAULT_METADATA_CLASS": "config.jsonapi.metadata.Methods",
     "DEFAULT_PAGINATION_CLASS": "config.jsonapi.pagination.PageNumbers",
     "DEFAULT_SCHEMA_CLASS": "config.openapi.DocumentSchema",
     "EXCEPTION_HANDLER": "config.jsonapi.exceptions.answer",

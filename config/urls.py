@@ -2,15 +2,19 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from config import health
 
 urlpatterns = [
     path("health/live", health.live),
     path("health/ready", health.ready),
+    path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("", include("busyblocks.urls")),
     path("", include("calendars.urls")),
     path("", include("icsfeeds.urls")),
     path("", include("integrations.urls")),
 ]
+
+handler500 = "config.jsonapi.fallbacks.server_error"

@@ -9,17 +9,23 @@ from tenancy.errors import Forbidden
 
 
 class MayReachUser(BasePermission):
-    """Reading takes calendars:read, changing calendars:write; another user's path takes calendars:admin."""
+    """Reading takes calendars:read, changing calendars:write, and each takes calendars:admin to reach more than the
+    one user that the token names.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         caller = request.user
         assert isinstance(caller, Caller)
         needed = Scope.READ if request.method in SAFE_METHODS else Scope.WRITE
         if not caller.may(needed):
-            raise Forbidden(f"The token lacks the scope {needed}.")
+            raise Forbidden(f"The token lacks the scope {needed}; ask its issuer for a token that has it.")
         user_unique_id = view.kwargs.get("user_unique_id")
         if user_unique_id is not None and not caller.may_reach(user_unique_id):
-            raise Forbidden("The token is not this user's and lacks the scope calendars:admin.")
+            raise Forbidden(
+                f"A token that names no user reaches users only with the scope {Scope.ADMIN}; ask its issuer for it."
+                if caller.user_unique_id is None
+                else f"The token speaks for another user; to reach this one it takes the scope {Scope.ADMIN}."
+            )
         return True
 
 
@@ -28,5 +34,5 @@ class IsCompanyAdmin(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not request.user.is_admin:
-            raise Forbidden(f"This takes a token with the scope {Scope.ADMIN}.")
+            raise Forbidden(f"This concerns the whole company and takes a token with the scope {Scope.ADMIN}.")
         return True

@@ -2,13 +2,16 @@
 
 from typing import Any, ClassVar
 
-from django.core.exceptions import ValidationError
+from django.core import exceptions
 from django.db.models import Model, QuerySet
 from django.http import Http404
+from rest_framework.serializers import BaseSerializer, ValidationError
 from rest_framework.viewsets import GenericViewSet
 
 from tenancy.callers import Caller
 from tenancy.models import Company, CrmUser
+
+MAX_USER_ID = 255
 
 
 class TenantViewSet(GenericViewSet[Any]):
@@ -49,7 +52,7 @@ class TenantViewSet(GenericViewSet[Any]):
         """The row, or Http404; the exception handler words it by `resource_name`."""
         try:
             found = self.get_queryset().filter(unique_id=self.kwargs[self.lookup_url_kwarg]).first()
-        except (ValidationError, ValueError):
+        except (exceptions.ValidationError, ValueError):
             found = None
         if found is None:
             raise Http404
@@ -60,6 +63,15 @@ class TenantViewSet(GenericViewSet[Any]):
         return CrmUser.objects.filter(company=self.company, unique_id=self.kwargs["user_unique_id"]).first()
 
     def user_to_write(self) -> CrmUser:
-        """The path's user, made on first write."""
-        user, _ = CrmUser.objects.get_or_create(company=self.company, unique_id=self.kwargs["user_unique_id"])
+        """The path's user, made on first write; raises a ValidationError for an id that is too long to keep."""
+        unique_id = self.kwargs["user_unique_id"]
+        if len(unique_id) > MAX_USER_ID:
+            raise ValidationError({"user_unique_id": f"A user's id has at most {MAX_USER_ID} characters."})
+        user, _ = CrmUser.objects.get_or_create(company=self.company, unique_id=unique_id)
         return user
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
+        """As DRF's; a change names only what it changes, with PUT as with PATCH (the API document's PUT is partial)."""
+        if self.request.method == "PUT":
+            kwargs["partial"] = True
+        return super().get_serializer(*args, **kwargs)

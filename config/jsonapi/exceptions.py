@@ -3,19 +3,38 @@
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, OperationalError
-from django.http import Http404
-from rest_framework import exceptions, status
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import Error as AnyDatabaseError
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, UnreadablePostError
+from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from calendars.providers import BadProviderData
 from config.jsonapi.errors import BodyTooLarge
-from tenancy.errors import Forbidden, NotAuthenticated
+from tenancy.errors import Forbidden, KeysUnavailable, NotAuthenticated, NotFound
 
 log = structlog.get_logger("api")
 
+_STATUSES = {
+    400: ("bad_request", "Bad Request", "The request could not be read."),
+    403: ("forbidden", "Forbidden", "This is not allowed."),
+    405: ("method_not_allowed", "Method Not Allowed", "This path does not answer to that method."),
+    406: ("not_acceptable", "Not Acceptable", "Answers are application/json or application/vnd.api+json."),
+    411: ("length_required", "Length Required", "Send the body with a Content-Length."),
+    413: ("content_too_large", "Content Too Large", "The body is longer than the service reads."),
+    415: (
+        "unsupported_media_type",
+        "Unsupported Media Type",
+        "Send the body as application/json or application/vnd.api+json.",
+    ),
+    429: ("rate_limit_exceeded", "Too Many Requests", "Too many requests; wait before the next."),
+    500: ("internal_error", "Internal Server Error", "Something went wrong here; it has been logged."),
+    503: ("service_unavailable", "Service Unavailable", "The service cannot answer just now; try again shortly."),
+}
+# PostgreSQL's read_only_sql_transaction: a standby, or a database that was set so.
+_READ_ONLY = "25006"
 
 
 def document(status_code: int, code: str, title: str, detail: str, **source: str) -> dict[str, Any]:
@@ -24,6 +43,14 @@ def document(status_code: int, code: str, title: str, detail: str, **source: str
     if source:
         error["source"] = source
     return error
+
+
+def of_status(status: int) -> dict[str, Any]:
+    """The error object of a status of which nothing more is known."""
+    if status == 404:
+        return not_found("resource")
+    code, title, detail = _STATUSES.get(status) or _STATUSES[500 if status >= 500 else 400]
+    return document(status, code, title, detail)
 
 
 def not_found(resource_name: str) -> dict[str, Any]:
@@ -44,6 +71,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
 def _answer(error: Exception, context: dict[str, Any]) -> Response:
     view = context.get("view")
     match error:
+        case NotFound():
+            return _one(not_found(error.resource_name))
         case Http404() | exceptions.NotFound():
             return _one(not_found(getattr(view, "resource_name", None) or "resource"))
         case exceptions.ValidationError():
@@ -63,31 +92,39 @@ def _answer(error: Exception, context: dict[str, Any]) -> Response:
             return _one(document(403, "forbidden", "Forbidden", str(error) or "This is not allowed."))
         case BodyTooLarge():
             return _one(document(413, "content_too_large", "Content Too Large", str(error)))
+        case RequestDataTooBig():
+            return _one(of_status(413))
+        # Django's word for requests that no honest client sends: a thousand parameters, a hostile Host header.
+        case SuspiciousOperation() | UnreadablePostError():
+            return _one(of_status(400))
         case exceptions.APIException():
             return _of_drf(error)
-        case OperationalError():
+        case KeysUnavailable():
+            return _unavailable(str(error))
+        case OperationalError() | InterfaceError():
             log.error("database_unavailable", exc_info=error)
-            response = _one(
-                document(503, "service_unavailable", "Service Unavailable", "The database cannot be used just now.")
-            )
-            response["Retry-After"] = "5"
-            return response
-        case DatabaseError():
-            log.error("database_error", exc_info=error)
-        case _:
-            log.error("unhandled_error", exc_info=error)
-    return _one(
-        document(500, "internal_error", "Internal Server Error", "Something went wrong here; it has been logged.")
-    )
+            return _unavailable("The database cannot be used just now; try again shortly.")
+        case AnyDatabaseError() if getattr(error.__cause__, "sqlstate", "") == _READ_ONLY:
+            log.error("database_read_only", exc_info=error)
+            return _unavailable("The database takes no changes just now; try again shortly.")
+    log.error("unhandled_error", exc_info=error)
+    return _one(of_status(500))
+
+
+def _unavailable(detail: str) -> Response:
+    response = _one(document(503, "service_unavailable", "Service Unavailable", detail))
+    response["Retry-After"] = "5"
+    return response
 
 
 def _of_drf(error: exceptions.APIException) -> Response:
-    titles = {400: "Bad Request", 405: "Method Not Allowed", 406: "Not Acceptable", 415: "Unsupported Media Type"}
-    codes = {400: "bad_request", 406: "not_acceptable", 415: "unsupported_media_type", 429: "rate_limit_exceeded"}
-    code = error.status_code
-    title = titles.get(code, "Too Many Requests" if code == status.HTTP_429_TOO_MANY_REQUESTS else "Error")
-    response = _one(document(code, codes.get(code, error.default_code), title, str(error.detail)))
-    if (wait := getattr(error, "wait", None)) is not None:
+    described = of_status(error.status_code)
+    # What DRF says of a medium is less than what the table says.
+    if error.status_code not in {406, 415}:
+        described["detail"] = str(error.detail)
+    response = _one(described)
+    wait = getattr(error, "wait", None)
+    if wait is not None:
         response["Retry-After"] = str(int(wait) + 1)
     return response
 

@@ -2,23 +2,24 @@
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.http import UnreadablePostError
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 from config.jsonapi.errors import BodyTooLarge
 
-JSON_MEDIA_TYPES = ("application/json", "application/vnd.api+json")
 MAX_DEPTH = 32
 
 
-class BodyParser(BaseParser):
+class JSONBodyParser(BaseParser):
     """Yields the attributes as one flat dict, whichever of the three ways they were wrapped."""
 
-    media_type = "application/*"
+    media_type = "application/json"
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
@@ -28,22 +29,39 @@ class BodyParser(BaseParser):
             raw = (parser_context or {})["request"]._request.body
         except RequestDataTooBig:
             raise BodyTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE) from None
+        except UnreadablePostError:
+            raise ParseError("The body ended early.") from None
         if not raw.strip():
             return {}
         view = (parser_context or {}).get("view")
-        return unwrapped(decoded(raw), wrapper=getattr(view, "body_name", getattr(view, "resource_name", "")))
+        wrapper = getattr(view, "body_name", None) or getattr(view, "resource_name", "")
+        return unwrapped(decoded(raw), wrapper=wrapper)
+
+
+class JSONAPIBodyParser(JSONBodyParser):
+    """The same under JSON:API's own media type."""
+
+    media_type = "application/vnd.api+json"
 
 
 def decoded(raw: bytes) -> Any:
-    """JSON with unique keys, no NaN and bounded depth; raises ParseError that says what is wrong."""
+    """JSON in UTF-8 (RFC 8259 §8.1) with unique keys, finite numbers, bounded depth, and text that a database can keep.
+
+    Raises ParseError that says what is wrong, without quoting the body.
+    """
     try:
-        value = json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ParseError(f"The body is not UTF-8: see byte {error.start}.") from None
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ParseError("The JSON is nested too deeply.") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ParseError(f"The body is not valid JSON: {error}"[:300]) from None
-    if _deeper_than(value, MAX_DEPTH):
-        raise ParseError(f"The JSON is nested more than {MAX_DEPTH} levels deep.")
+    except json.JSONDecodeError as error:
+        raise ParseError(f"The body is not valid JSON: {error}.") from None
+    except ValueError as error:
+        raise ParseError(f"The body cannot be read: {error}.") from None
+    _check_tree(value)
     return value
 
 
@@ -71,15 +89,35 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _deeper_than(value: Any, limit: int) -> bool:
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError("a number is out of range")
+    return number
+
+
+def _check_tree(value: Any) -> None:
+    """Level by level, so that no depth can exhaust the stack."""
     level = [value]
-    for _ in range(limit):
-        level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
-        if not level:
-            return False
-    return True
+    for _ in range(MAX_DEPTH + 1):
+        deeper: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                _check_text(item)
+            elif isinstance(item, dict):
+                deeper.extend(item)
+                deeper.extend(item.values())
+            elif isinstance(item, list):
+                deeper.extend(item)
+        if not deeper:
+            return
+        level = deeper
+    raise ParseError(f"The JSON is nested more than {MAX_DEPTH} levels deep.")
+
+
+def _check_text(text: str) -> None:
+    """PostgreSQL keeps neither NUL nor half of a surrogate pair."""
+    if "\0" in text:
+        raise ParseError("Text must not hold NUL characters (\\u0000).")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ParseError("Text must not hold halves of surrogate pairs (\\ud800 to \\udfff alone).")

@@ -23,7 +23,7 @@ class JSONAPIRenderer(BaseJSONAPIRenderer):
 
 
 class PlainJSONRenderer(JSONAPIRenderer):
-    """The same document for callers who accept only application/json, as the published SDK does."""
+    """The same document as application/json: what the published SDK asks for, and the answer to `Accept: */*`."""
 
     media_type = "application/json"
     format = "json"
