@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F
 
 API_KEY_PREFIX = "pk_live_"
+MAX_USER_ID = 255
 
 
 class Company(models.Model):
@@ -81,7 +82,7 @@ class CrmUser(models.Model):
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="users")
-    unique_id = models.CharField(max_length=255)
+    unique_id = models.CharField(max_length=MAX_USER_ID)
     email = models.EmailField(max_length=254, blank=True)
     name = models.CharField(max_length=255, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)

@@ -1,11 +1,18 @@
 """Who may do what: scope by verb, and the user that the path names."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from tenancy.callers import Caller, Scope
 from tenancy.errors import Forbidden
+
+if TYPE_CHECKING:
+    # DRF reads its settings, and with them this module, while `rest_framework.views` is still being imported.
+    from rest_framework.views import APIView
 
 
 class MayReachUser(BasePermission):

@@ -9,9 +9,7 @@ from rest_framework.serializers import BaseSerializer, ValidationError
 from rest_framework.viewsets import GenericViewSet
 
 from tenancy.callers import Caller
-from tenancy.models import Company, CrmUser
-
-MAX_USER_ID = 255
+from tenancy.models import MAX_USER_ID, Company, CrmUser
 
 
 class TenantViewSet(GenericViewSet[Any]):

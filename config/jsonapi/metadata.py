@@ -1,10 +1,15 @@
 """The answer to OPTIONS."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.metadata import BaseMetadata
 from rest_framework.request import Request
-from rest_framework.views import APIView
+
+if TYPE_CHECKING:
+    # DRF reads its settings, and with them this module, while `rest_framework.views` is still being imported.
+    from rest_framework.views import APIView
 
 
 class Methods(BaseMetadata):
