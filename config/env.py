@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import environ
 from cryptography.fernet import Fernet
@@ -90,6 +90,8 @@ def database(name: str = "DATABASE_URL") -> dict[str, Any]:
         # The value itself may hold a password: it is not repeated.
         problems.append(Problem(name, f"{name} is not a PostgreSQL or SQLite URL.", hint))
         entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    # A socket's folder stands percent-encoded in the host's place (PostgreSQL, "Connection URIs").
+    entry["HOST"] = unquote(entry.get("HOST") or "")
     return entry
 
 

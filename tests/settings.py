@@ -10,8 +10,13 @@ os.environ.setdefault("ALLOWED_HOSTS", "testserver,localhost,127.0.0.1")
 os.environ.setdefault("PUBLIC_URL", "http://testserver")
 os.environ.setdefault("LOG_AS_JSON", "false")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
+if os.environ.get("REDIS_URL") and (worker := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")):
+    # Processes of one run must not empty each other's caches and queues.
+    os.environ["REDIS_URL"] = os.environ["REDIS_URL"].rpartition("/")[0] + f"/{int(worker) + 1}"
 
 from config.settings import *  # noqa: E402, F403
 
+# A task runs where it is sent, unless a test asks for the real broker (the fixture of that name).
+CELERY_TASK_ALWAYS_EAGER = True
 # Hashing is slow on purpose; tests sign in often.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
