@@ -1,5 +1,9 @@
 """Paths of this app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from integrations.views import calcom_webhook
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("calcom/<str:url_id>/webhook", calcom_webhook),
+]

@@ -16,7 +16,7 @@ from calendars.errors import AlreadyConnected
 from calendars.models import AccountRun, Calendar, CalendarAccount, RunState
 from calendars.models.account import AccountStatus
 from calendars.providers import BadProviderData, NoSuchProvider, provider_class
-from calendars.services import meetings
+from calendars.services import meetings, runs
 from tenancy.models import CrmUser, bump_revision
 
 
@@ -143,20 +143,21 @@ def change(
 def disconnect(account: CalendarAccount, *, now: datetime) -> None:
     """Remove the account, its secrets and everything mirrored from it, in one transaction.
 
-    A sync that runs meanwhile finds no account at its commit and writes nothing. Its parts of unfinished runs end as
-    failed, with the reason.
+    A sync that runs meanwhile finds no account at its commit and writes nothing. What runs wait for it is closed.
     """
     with transaction.atomic():
         found = CalendarAccount.objects.select_for_update().filter(pk=account.pk).only("pk", "user_id").first()
         if found is None:
             return
-        AccountRun.objects.filter(account_id=found.pk, finished_at=None).update(
-            status=RunState.FAILED, error=f"{account}: the account was disconnected.", finished_at=now
-        )
+        open_parts = AccountRun.objects.filter(account_id=found.pk, finished_at=None)
+        run_pks = list(open_parts.values_list("run", flat=True))
+        open_parts.update(status=RunState.COMPLETED, error="The account was disconnected.", finished_at=now)
         # One DELETE by origin whatever the number of rows; the calendars go with their origins.
         Origin.objects.filter(calendar__account_id=found.pk).delete()
         CalendarAccount.objects.filter(pk=found.pk).delete()
         bump_revision(found.user_id, at=now)
+    for run_pk in run_pks:
+        runs.finish_if_done(run_pk, now=now)
 
 
 def leave_out(calendar: Calendar, *, now: datetime) -> Calendar:
@@ -171,7 +172,7 @@ def leave_out(calendar: Calendar, *, now: datetime) -> Calendar:
         calendar.cursor = ""
         calendar.last_synced_at = None
         calendar.last_error = ""
-        calendar.held_deletions, calendar.held_since = [], None
+        calendar.held_count = 0
         calendar.save()
         bump_revision(calendar.account.user_id, at=now)
     return calendar

@@ -1,0 +1,139 @@
+"""`calendar_account`: in under the names of the API document and of the published SDK, out under both."""
+
+from typing import Any
+
+from rest_framework.exceptions import ValidationError
+from rest_framework_json_api import serializers
+
+from calendars.models import CalendarAccount, ProviderName
+from calendars.services.accounts import Tokens
+from tenancy.serializers import UTCDateTimeField
+
+# Providers that people connect with data of their own, and those that hand out OAuth tokens.
+TAKES_PROVIDER_DATA = (ProviderName.CALDAV, ProviderName.APPLE, ProviderName.ICS)
+TAKES_TOKENS = (ProviderName.GOOGLE, ProviderName.OUTLOOK)
+_TOKEN_FIELDS = ("access_token", "refresh_token", "expires_at", "token_type", "scopes")
+_SECRET_LENGTH = 16_384
+
+
+class ScopesField(serializers.Field):  # type: ignore[type-arg]
+    """OAuth scopes: a list, or blank-separated text as the token endpoints answer it (RFC 6749 §3.3)."""
+
+    default_error_messages = {"invalid": "Give a list of scopes, or text with blanks between them."}
+
+    def to_internal_value(self, data: Any) -> tuple[str, ...]:
+        words = data.split() if isinstance(data, str) else data
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            self.fail("invalid")
+        return tuple(words)
+
+
+class CalendarAccountSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
+    """An account. Tokens, passwords and codes go in and never come out."""
+
+    id = serializers.UUIDField(source="unique_id", read_only=True)
+    unique_id = serializers.UUIDField(read_only=True)
+    user_unique_id = serializers.CharField(source="user.unique_id", read_only=True)
+    provider = serializers.ChoiceField(
+        choices=ProviderName.choices,
+        error_messages={"invalid_choice": f"Give one of {', '.join(ProviderName.values)}."},
+    )
+    email = serializers.EmailField(max_length=254)
+    name = serializers.CharField(max_length=255, required=False, allow_blank=True)
+    sync_enabled = serializers.BooleanField(default=True)
+    enabled = serializers.BooleanField(source="sync_enabled", read_only=True)
+    last_synced_at = UTCDateTimeField(read_only=True)
+    last_sync_at = UTCDateTimeField(source="last_synced_at", read_only=True)
+    last_attempt_at = UTCDateTimeField(read_only=True)
+    next_attempt_at = UTCDateTimeField(read_only=True)
+    token_expires_at = UTCDateTimeField(read_only=True)
+    last_error = serializers.SerializerMethodField(help_text="Why the last attempt failed, and what to do.")
+    held_deletions_count = serializers.IntegerField(
+        read_only=True, help_text="Rows that a read implied to be gone and that are kept until a later one agrees."
+    )
+    payload = serializers.SerializerMethodField()
+    created_at = UTCDateTimeField(read_only=True)
+    updated_at = UTCDateTimeField(read_only=True)
+
+    code = serializers.CharField(write_only=True, required=False, allow_null=True, max_length=_SECRET_LENGTH)
+    redirect_uri = serializers.CharField(write_only=True, required=False, allow_null=True, max_length=2048)
+    access_token = serializers.CharField(write_only=True, required=False, allow_null=True, max_length=_SECRET_LENGTH)
+    refresh_token = serializers.CharField(write_only=True, required=False, allow_null=True, max_length=_SECRET_LENGTH)
+    expires_at = UTCDateTimeField(write_only=True, required=False, allow_null=True)
+    token_type = serializers.CharField(write_only=True, required=False, allow_null=True, max_length=64)
+    scopes = ScopesField(write_only=True, required=False, allow_null=True)
+    external_user_id = serializers.CharField(write_only=True, required=False, allow_null=True, max_length=255)
+    provider_data = serializers.DictField(
+        write_only=True,
+        required=False,
+        allow_null=True,
+        help_text="For caldav and apple: server_url, username, password.",
+    )
+
+    class Meta:
+        model = CalendarAccount
+        fields = (
+            "id",
+            "unique_id",
+            "user_unique_id",
+            "provider",
+            "email",
+            "name",
+            "sync_enabled",
+            "connected",
+            "status",
+            "enabled",
+            "last_synced_at",
+            "last_sync_at",
+            "last_attempt_at",
+            "next_attempt_at",
+            "last_error",
+            "token_expires_at",
+            "held_deletions_count",
+            "payload",
+            "created_at",
+            "updated_at",
+            "code",
+            "redirect_uri",
+            "access_token",
+            "refresh_token",
+            "expires_at",
+            "token_type",
+            "scopes",
+            "external_user_id",
+            "provider_data",
+        )
+        read_only_fields = ("connected", "status")
+
+    def get_last_error(self, account: CalendarAccount) -> str | None:
+        return account.last_error or None
+
+    def get_payload(self, account: CalendarAccount) -> dict[str, Any]:
+        return {}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """`user_email` is the SDK's name of `email`; the document's name wins."""
+        if isinstance(data, dict) and "email" not in data and "user_email" in data:
+            data = {**data, "email": data["user_email"]}
+        return super().to_internal_value(data)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """What fits the provider, with the tokens gathered into one value under `tokens`."""
+        if self.instance is not None and attrs.get("provider", self.instance.provider) != self.instance.provider:
+            raise ValidationError({"provider": "The provider of an account cannot change: connect another account."})
+        provider = self.instance.provider if self.instance is not None else attrs["provider"]
+        given = {name: value for name, value in attrs.items() if value is not None}
+        if "provider_data" in given and provider not in TAKES_PROVIDER_DATA:
+            raise ValidationError({"provider_data": f"It is for {', '.join(TAKES_PROVIDER_DATA)} only."})
+        if "code" in given:
+            raise ValidationError(
+                {"code": "This service cannot exchange authorization codes: send the tokens, or connect without."}
+            )
+        tokens = {name: given.pop(name) for name in _TOKEN_FIELDS if name in given}
+        if "access_token" in tokens or "refresh_token" in tokens:
+            if provider not in TAKES_TOKENS:
+                name = next(iter(tokens))
+                raise ValidationError({name: f"Tokens are for {', '.join(TAKES_TOKENS)} only."})
+            given["tokens"] = Tokens(**tokens)
+        given.pop("redirect_uri", None)
+        return given

@@ -1,0 +1,1 @@
+"""This app's JSON:API, one resource a file."""

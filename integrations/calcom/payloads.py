@@ -1,0 +1,258 @@
+"""Reading what Cal.com sends: one tolerant reader for every envelope and spelling.
+
+Nearly everything in a delivery is optional, users may send their own template (then the payload lies flat in the
+body, and the content type may be a form's), and the metadata is anybody's. So: parse by content, believe types only
+after looking, and keep nothing that a database refuses.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
+
+from django.utils.dateparse import parse_datetime
+
+from integrations.calcom.errors import NotABooking, UnreadableBody
+
+# Longest uid that is kept as it is; longer ones by digest.
+_UID_LENGTH = 255
+_TRIGGER_LENGTH = 64
+_FORM_FIELDS = 1000
+_TEXT_LENGTH = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A delivery before its meaning: the trigger, when Cal.com said it (None: it did not say), and what of."""
+
+    trigger: str
+    said_at: datetime | None
+    payload: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody in a booking; `email` in lower case."""
+
+    email: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """A booking as one delivery tells it. Times are aware, UTC; e-mails lower case; "" and None: not said.
+
+    uid: its name at Cal.com, or one derived from its content. old_uid: of the booking that this one replaces.
+    seat: it tells of one attendee's seat only. attendees: the booker first.
+    """
+
+    uid: str
+    old_uid: str = ""
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    time_zone: str = "UTC"
+    title: str = ""
+    description: str = ""
+    location: str = ""
+    meeting_url: str = ""
+    kind: str = ""
+    ical_uid: str = ""
+    sequence: int = 0
+    organizer: Person | None = None
+    attendees: tuple[Person, ...] = ()
+    seat: bool = False
+    seats: bool = False
+
+
+def envelope(body: bytes) -> Envelope:
+    """What the raw body holds, whatever its content type claims; raises `UnreadableBody` with the reason."""
+    document = _object(body)
+    trigger = _text(document.get("triggerEvent")).strip()
+    if not trigger:
+        raise UnreadableBody("The body names no triggerEvent.")
+    payload = document.get("payload")
+    return Envelope(
+        trigger=trigger[:_TRIGGER_LENGTH],
+        said_at=moment(document.get("createdAt")),
+        payload=payload if isinstance(payload, dict) else document,
+    )
+
+
+def booking(payload: dict[str, Any]) -> Booking:
+    """The booking in a payload; raises `NotABooking` when neither a uid nor a start names one."""
+    start = moment(payload.get("startTime"))
+    attendees = tuple(_people(payload.get("attendees")))
+    uid = _uid(payload.get("uid")) or _uid(payload.get("bookingUid"))
+    title = _text(payload.get("title")) or _text(payload.get("eventTitle"))
+    if not uid:
+        if start is None:
+            raise NotABooking("It has neither a uid nor a startTime.")
+        uid = _derived_uid(start, title, attendees)
+    organizer = next(_people([payload.get("organizer")]), None)
+    old_uid = _uid(payload.get("rescheduleUid"))
+    return Booking(
+        uid=uid,
+        # A seat may be rescheduled under the booking's own uid.
+        old_uid="" if old_uid == uid else old_uid,
+        start_time=start,
+        end_time=_end(payload, start),
+        time_zone=_zone(_inside(payload, "organizer", "timeZone")),
+        title=title,
+        description=_text(payload.get("additionalNotes")) or _text(payload.get("description")),
+        location=_place(payload.get("location")),
+        meeting_url=_join_link(payload),
+        kind=_text(payload.get("type"))[:255],
+        ical_uid=_text(payload.get("iCalUID"))[:512],
+        sequence=_count(payload.get("iCalSequence")),
+        organizer=organizer,
+        attendees=_with_guests(attendees, payload, organizer),
+        seat=bool(_text(payload.get("attendeeSeatId"))),
+        seats=bool(_count(payload.get("seatsPerTimeSlot"))),
+    )
+
+
+def moment(value: Any) -> datetime | None:
+    """A time in any of Cal.com's spellings (…Z, …+00:00, ….000Z), as UTC; None when it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        found = parse_datetime(value.strip())
+        if found is None:
+            return None
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """JSON; a form around JSON; or a form of plain fields."""
+    found = _json(body)
+    if isinstance(found, dict):
+        return found
+    try:
+        fields = parse_qsl(body.decode("utf-8"), max_num_fields=_FORM_FIELDS, keep_blank_values=True)
+    except ValueError:
+        raise UnreadableBody("The body is neither JSON nor a form in UTF-8.") from None
+    for name, value in fields:
+        for text in (value, name):
+            inner = _json(text.encode())
+            if isinstance(inner, dict) and "triggerEvent" in inner:
+                return inner
+    form: dict[str, Any] = dict(fields)
+    if "triggerEvent" not in form:
+        raise UnreadableBody("The body is neither a JSON object nor a form that holds one.")
+    if isinstance(payload := _json(str(form.get("payload", "")).encode()), dict):
+        form["payload"] = payload
+    return form
+
+
+def _json(body: bytes) -> Any:
+    """The value, or None. Anything may come: other charsets, nesting beyond the parser's stack."""
+    try:
+        return json.loads(body.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _text(value: Any) -> str:
+    """Text that every database can store: without NUL and lone surrogates, of bounded length; "" for non-text."""
+    if not isinstance(value, str):
+        return ""
+    return value.replace("\0", "")[:_TEXT_LENGTH].encode("utf-8", "replace").decode()
+
+
+def _uid(value: Any) -> str:
+    text = _text(value).strip()
+    return text if len(text) <= _UID_LENGTH else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _derived_uid(start: datetime, title: str, attendees: Iterable[Person]) -> str:
+    """A name for a booking that came without one: the same content always gets the same name."""
+    content = [start.isoformat(), title, sorted(person.email for person in attendees)]
+    return f"content:{hashlib.sha256(json.dumps(content).encode()).hexdigest()}"
+
+
+def _count(value: Any) -> int:
+    """A small whole number; 0 for everything else. The bound is what the databases' integers hold."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value < 2**31 - 1 else 0
+
+
+def _end(payload: dict[str, Any], start: datetime | None) -> datetime | None:
+    """endTime, else the start and `length` minutes."""
+    end = moment(payload.get("endTime"))
+    if end is not None or start is None:
+        return end
+    try:
+        return start + timedelta(minutes=_count(payload.get("length")))
+    except OverflowError:
+        return start
+
+
+def _zone(value: Any) -> str:
+    """An IANA zone that exists here, else UTC."""
+    name = _text(value)[:64]
+    try:
+        ZoneInfo(name)
+    # Whatever is no zone name raises one of many errors: KeyError, ValueError, even IsADirectoryError.
+    except Exception:
+        return "UTC"
+    return name
+
+
+def _inside(payload: dict[str, Any], *names: str) -> Any:
+    value: Any = payload
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _people(values: Any) -> Iterator[Person]:
+    """Who has an e-mail, each once."""
+    seen = set()
+    for value in values if isinstance(values, list) else []:
+        if not isinstance(value, dict):
+            continue
+        email = _text(value.get("email")).strip().lower()[:254]
+        if email and email not in seen:
+            seen.add(email)
+            yield Person(email=email, name=_text(value.get("name"))[:255])
+
+
+def _with_guests(
+    attendees: tuple[Person, ...], payload: dict[str, Any], organizer: Person | None
+) -> tuple[Person, ...]:
+    """The attendees and whom the booker named beside them, without the organizer."""
+    guests = _inside(payload, "responses", "guests", "value")
+    named = [{"email": guest} for guest in guests] if isinstance(guests, list) else []
+    known = {person.email for person in attendees}
+    if organizer is not None:
+        known.add(organizer.email)
+    return (*attendees, *(person for person in _people(named) if person.email not in known))
+
+
+def _place(value: Any) -> str:
+    """An address, a telephone number or a link; `integrations:…` only names the video app that makes the link."""
+    text = _text(value)
+    return "" if text.startswith("integrations:") else text
+
+
+def _join_link(payload: dict[str, Any]) -> str:
+    """Where to join: metadata.videoCallUrl, then videoCallData.url, then a location that is a web address.
+
+    The metadata is written by whoever books: only http(s) is a link.
+    """
+    candidates = (
+        _inside(payload, "metadata", "videoCallUrl"),
+        _inside(payload, "videoCallData", "url"),
+        payload.get("location"),
+    )
+    for candidate in candidates:
+        text = _text(candidate).strip()
+        if text.lower().startswith(("https://", "http://")) and not any(sign.isspace() for sign in text):
+            return text
+    return ""
