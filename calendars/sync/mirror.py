@@ -15,6 +15,7 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import F, QuerySet
 
 from busyblocks.entries import ENTRY_COLUMNS, Entry
+from busyblocks.errors import RuleRefused
 from busyblocks.models import BusyBlock
 from busyblocks.recurrence import recurs_until
 from calendars.models import AccountRun, Calendar, CalendarAccount, WithheldEvent
@@ -127,9 +128,14 @@ def _write(account: CalendarAccount, calendar: Calendar, actions: Actions) -> li
         rows_of(actions.delete).delete()
     if actions.returned:
         rows_of(actions.returned).update(absent_since=None)
-    rows = [_row(account, calendar, entry) for entry in actions.create]
-    rows += [_row(account, calendar, entry, pk=pk) for pk, entry in (*actions.update, *actions.touch)]
     refused: list[Withheld] = []
+    rows: list[BusyBlock] = []
+    wanted = [(None, entry) for entry in actions.create] + [*actions.update, *actions.touch]
+    for pk, entry in wanted:
+        try:
+            rows.append(_row(account, calendar, entry, pk=pk))
+        except RuleRefused as error:
+            refused.append(Withheld(external_event_id=entry.external_event_id, etag=entry.etag, reason=str(error)))
     for some in _batches(rows):
         try:
             with transaction.atomic():

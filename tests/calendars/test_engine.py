@@ -1,0 +1,344 @@
+"""The sync engine on a vendor that lives in memory: what a sync writes, what it must not, and what it says."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.conf import LazySettings
+from django.test.utils import CaptureQueriesContext
+from django.db import connection
+from time_machine import travel
+
+from busyblocks.models import BusyBlock
+from calendars.models import AccountRun, Calendar, CalendarAccount, SyncRun, WithheldEvent
+from calendars.providers import ReconnectNeeded, Throttled, UnexpectedAnswer, Unreachable
+from calendars.services import syncs
+from calendars.sync import engine
+from tests.calendars.mirror import MEMORY, MONDAY, last_run, ledger, mirrored_account, synced, titles
+from tests.contracts import memory
+from tests.contracts.memory import MemoryCalendarServer
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def server(settings: LazySettings) -> MemoryCalendarServer:
+    settings.CALENDAR_PROVIDERS = MEMORY
+    return memory.start()
+
+
+@pytest.fixture
+def account(server: MemoryCalendarServer) -> CalendarAccount:
+    return mirrored_account()
+
+
+def fill(server: MemoryCalendarServer, count: int, *, calendar: str = "work") -> None:
+    for number in range(count):
+        server.put(calendar, f"event-{number}", memory.entry("2026-03-02T09:00", title=f"Event {number}"))
+
+
+def fresh(account: CalendarAccount) -> CalendarAccount:
+    return CalendarAccount.objects.get(pk=account.pk)
+
+
+def test_first_sync_mirrors_every_event(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    fill(server, 250)
+    verdict = synced(account)
+    assert verdict.changes.created == 250
+    assert ledger(account) == server.ids("work")
+
+
+def test_sync_with_nothing_new_makes_one_request_per_calendar_and_writes_no_row(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 3)
+    fill(server, 3, calendar="private")
+    synced(account)
+    revision = fresh(account).user.revision
+    server.requests = 0
+    with CaptureQueriesContext(connection, ) as queries:
+        synced(account)
+    assert server.requests == 2
+    writes = [query["sql"] for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))]
+    assert not [sql for sql in writes if "busyblocks_busyblock" in sql]
+    assert fresh(account).user.revision == revision
+
+
+def test_one_changed_one_new_one_deleted_are_counted_as_such(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 10)
+    synced(account)
+    server.put("work", "event-1", memory.entry("2026-03-02T10:00", title="Moved"))
+    server.put("work", "extra", memory.entry("2026-03-02T11:00", title="Extra"))
+    server.delete("work", "event-2")
+    changes = synced(account).changes
+    assert (changes.created, changes.updated, changes.deleted) == (1, 1, 1)
+    assert ledger(account) == server.ids("work")
+
+
+def test_changed_event_keeps_its_public_id(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    fill(server, 1)
+    synced(account)
+    before = BusyBlock.objects.get()
+    server.put("work", "event-0", memory.entry("2026-03-02T15:00", title="Afternoon"))
+    synced(account)
+    after = BusyBlock.objects.get()
+    assert (after.unique_id, after.created_at, after.title) == (before.unique_id, before.created_at, "Afternoon")
+
+
+def test_user_s_revision_moves_once_with_each_change(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    fill(server, 5)
+    synced(account)
+    fill(server, 5)
+    server.put("work", "event-4", memory.entry("2026-03-02T15:00"))
+    synced(account)
+    assert fresh(account).user.revision == 2
+
+
+def test_lost_cursor_is_read_again_in_full_without_deleting(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 30)
+    synced(account)
+    server.lose_cursors()
+    server.put("work", "extra", memory.entry("2026-03-02T11:00"))
+    changes = synced(account).changes
+    assert (changes.created, changes.updated, changes.deleted, changes.held) == (1, 0, 0, 0)
+    assert ledger(account) == server.ids("work")
+
+
+def test_read_that_breaks_off_changes_nothing(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    fill(server, 10)
+    synced(account)
+    before = ledger(account)
+    server.page_size = 2
+    for number in range(10):
+        server.put("work", f"event-{number}", memory.entry("2026-03-03T09:00", title="Changed"))
+    server.fail_next(Unreachable("The connection was cut."), after_pages=3)
+    verdict = synced(account)
+    assert ledger(account) == before
+    assert verdict.failure is not None
+    synced(account)
+    assert ledger(account) == server.ids("work")
+
+
+def test_failing_server_is_said_on_the_account_and_tried_later(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 2)
+    with travel(MONDAY, tick=False):
+        synced(account)
+        server.fail_next(Unreachable("The server did not answer."))
+        synced(account)
+        account = fresh(account)
+        assert account.status == "error"
+        assert account.last_error.startswith("The server did not answer.")
+        assert account.last_synced_at == MONDAY
+        assert account.next_attempt_at is not None
+        assert timedelta(seconds=30) <= account.next_attempt_at - MONDAY <= timedelta(seconds=45)
+    assert last_run(account).status == "failed"
+
+
+def test_success_after_failures_clears_what_the_account_said(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    server.add_calendar("work")
+    synced(account)
+    server.fail_next(Unreachable("The server did not answer."))
+    synced(account)
+    synced(account)
+    account = fresh(account)
+    assert (account.status, account.last_error, account.failures) == ("active", "", 0)
+
+
+def test_refused_credentials_stop_the_polling_until_connected_again(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    server.fail_next(ReconnectNeeded("The server refused the password."), on="calendars")
+    synced(account)
+    account = fresh(account)
+    assert (account.connected, account.next_attempt_at, account.last_error_code) == (False, None, "reconnect_needed")
+    assert not CalendarAccount.objects.due(MONDAY + timedelta(days=365)).exists()
+
+
+def test_vendor_s_own_wait_holds_even_when_somebody_asks(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    server.add_calendar("work")
+    with travel(MONDAY, tick=False) as clock:
+        server.fail_next(Throttled("Too many requests.", retry_after=timedelta(minutes=7)))
+        synced(account)
+        server.requests = 0
+        clock.shift(timedelta(minutes=5))
+        synced(account)
+        assert server.requests == 0
+        clock.shift(timedelta(minutes=3))
+        assert synced(account).succeeded
+
+
+def test_own_pause_does_not_hold_when_somebody_asks(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    server.add_calendar("work")
+    server.fail_next(Unreachable("The server did not answer."), on="calendars")
+    synced(account)
+    assert synced(account).succeeded
+
+
+def test_one_calendar_that_fails_does_not_stop_the_others(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 1, calendar="broken")
+    fill(server, 1, calendar="good")
+    server.fail_next(UnexpectedAnswer("It answered nonsense."), calendar="broken")
+    verdict = synced(account)
+    assert verdict.complaints == ["broken: It answered nonsense."]
+    assert ledger(account) == server.ids("good")
+    assert last_run(account).status == "completed_with_errors"
+
+
+def test_withheld_event_keeps_its_old_row_and_is_reported(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 3)
+    synced(account)
+    server.put_unreadable("work", "event-1", "Its rule cannot be understood.")
+    verdict = synced(account)
+    assert (verdict.changes.withheld, titles(account)) == (1, ["Event 0", "Event 1", "Event 2"])
+    assert WithheldEvent.objects.get().reason == "Its rule cannot be understood."
+
+
+def test_withheld_event_that_is_mended_is_reported_no_more(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    server.put_unreadable("work", "event-1")
+    synced(account)
+    server.put("work", "event-1", memory.entry("2026-03-02T09:00", title="Mended"))
+    synced(account)
+    assert (titles(account), WithheldEvent.objects.count()) == (["Mended"], 0)
+
+
+def test_value_that_the_database_refuses_withholds_that_one_event(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 20)
+    backwards = replace(memory.entry("2026-03-02T09:00"), end_time=MONDAY - timedelta(days=1))
+    server.put("work", "poison", backwards)
+    verdict = synced(account)
+    assert verdict.changes.withheld == 1
+    assert set(server.ids("work")) - set(ledger(account)) == {"poison"}
+
+
+def test_server_without_cursors_is_compared_by_etags(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    server.cursors = False
+    fill(server, 30)
+    synced(account)
+    server.put("work", "event-3", memory.entry("2026-03-02T19:00"))
+    server.delete("work", "event-4")
+    changes = synced(account).changes
+    assert (changes.created, changes.updated, changes.deleted) == (0, 1, 1)
+    assert ledger(account) == server.ids("work")
+
+
+def test_calendar_switched_off_during_the_read_is_left_alone(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    server.add_calendar("work")
+    synced(account)
+    fill(server, 5)
+    server.on_request = lambda number: Calendar.objects.update(sync_enabled=False) and None
+    synced(account)
+    assert ledger(account) == {}
+
+
+def test_account_deleted_during_the_read_stays_deleted(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    fill(server, 5)
+    server.on_request = lambda number: CalendarAccount.objects.filter(pk=account.pk).delete() and None
+    syncs.start_for_account(account)
+    assert engine.sync_account(account.pk) is None
+    assert BusyBlock.objects.count() == 0
+
+
+def test_second_worker_finds_the_lease_taken(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    fill(server, 5)
+    others: list[object] = []
+    server.on_request = lambda number: others.append(engine.sync_account(account.pk)) if number == 1 else None
+    synced(account)
+    assert others == [None]
+    assert server.requests == 2
+
+
+def test_worker_that_lost_its_lease_during_the_read_writes_nothing(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    server.add_calendar("work")
+    synced(account)
+    fill(server, 5)
+
+    def steal(number: int) -> None:
+        CalendarAccount.objects.filter(pk=account.pk).update(lease_owner="another", fence=99)
+
+    server.on_request = steal
+    syncs.start_for_account(account)
+    assert engine.sync_account(account.pk) is None
+    assert ledger(account) == {}
+    assert AccountRun.objects.filter(finished_at=None).count() == 1
+
+
+def test_request_that_arrives_during_a_sync_gets_a_pass_of_its_own(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 1)
+
+    def ask(number: int) -> None:
+        if number == 2:
+            syncs.start_for_account(account)
+
+    server.on_request = ask
+    synced(account)
+    assert server.requests == 3
+    assert SyncRun.objects.filter(status="completed").count() == 2
+
+
+def test_two_requests_before_a_sync_are_answered_by_one(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    fill(server, 1)
+    syncs.start_for_account(account)
+    synced(account)
+    assert (server.requests, SyncRun.objects.filter(status="completed").count()) == (2, 2)
+
+
+def test_polled_message_that_comes_twice_syncs_once(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    fill(server, 1)
+    with travel(MONDAY, tick=False) as clock:
+        due_at = MONDAY
+        clock.shift(timedelta(seconds=1))
+        assert engine.sync_account(account.pk, due_at=due_at) is not None
+        assert engine.sync_account(account.pk, due_at=due_at) is None
+
+
+def test_forced_refresh_reads_everything_and_writes_only_what_differs(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 3)
+    synced(account)
+    BusyBlock.objects.filter(title="Event 1").update(title="Tampered")
+    syncs.start_for_account(account, force_refresh=True)
+    verdict = engine.sync_account(account.pk)
+    assert verdict is not None
+    assert (verdict.changes.updated, titles(account)) == (1, ["Event 0", "Event 1", "Event 2"])
+
+
+def test_fault_of_our_own_is_said_and_closes_the_run(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    server.fail_next(ZeroDivisionError("secret detail"), on="calendars")
+    synced(account)
+    account = fresh(account)
+    assert account.last_error_code == "internal_error"
+    assert "secret detail" not in account.last_error
+    assert last_run(account).status == "failed"
+
+
+def test_unreadable_credentials_are_said_not_raised(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE calendars_calendaraccount SET credentials = 'gAAAAA-not-ours'")
+    synced(account)
+    row = CalendarAccount.objects.defer("credentials").get(pk=account.pk)
+    assert row.last_error_code == "misconfigured"
