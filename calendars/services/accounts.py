@@ -17,6 +17,7 @@ from calendars.models import AccountRun, Calendar, CalendarAccount, RunState
 from calendars.models.account import AccountStatus
 from calendars.providers import BadProviderData, NoSuchProvider, provider_class
 from calendars.services import meetings, runs
+from tenancy.errors import NotFound
 from tenancy.models import CrmUser, bump_revision
 
 
@@ -250,13 +251,18 @@ def _due(account: CalendarAccount, now: datetime) -> datetime | None:
 
 
 def _locked(account: CalendarAccount) -> CalendarAccount:
-    """The row as it is now, locked until the end of the transaction; raises DoesNotExist when it is gone."""
-    return CalendarAccount.objects.select_for_update().get(pk=account.pk)
+    """The row as it is now, locked until the end of the transaction; raises `NotFound` when somebody removed it."""
+    fresh = CalendarAccount.objects.select_for_update().filter(pk=account.pk).first()
+    if fresh is None:
+        raise NotFound("calendar_account")
+    return fresh
 
 
 def _locked_calendar(calendar: Calendar) -> Calendar:
     """The calendar as it is now, its account locked first."""
-    account = CalendarAccount.objects.select_for_update().defer("credentials").get(pk=calendar.account_id)
-    fresh = Calendar.objects.select_for_update().get(pk=calendar.pk)
+    account = CalendarAccount.objects.select_for_update().defer("credentials").filter(pk=calendar.account_id).first()
+    fresh = Calendar.objects.select_for_update().filter(pk=calendar.pk).first()
+    if account is None or fresh is None:
+        raise NotFound("calendar")
     fresh.account = account
     return fresh

@@ -6,6 +6,7 @@ from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from rest_framework import status
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,7 +24,7 @@ _HELD = (
 )
 
 
-class CalendarAccountViewSet(TenantViewSet):
+class CalendarAccountViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     """A user's connections to calendar vendors."""
 
     queryset = CalendarAccount.objects.all()
@@ -54,13 +55,6 @@ class CalendarAccountViewSet(TenantViewSet):
             .defer("credentials", "provider_state")
             .annotate(held_deletions_count=Coalesce(Subquery(_HELD), 0))
         )
-
-    def list(self, request: Request, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
-
-    def retrieve(self, request: Request, **kwargs: Any) -> Response:
-        return Response(self.get_serializer(self.get_object()).data)
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Connect; the same connection again is a reconnect of the same account."""

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -25,7 +26,7 @@ def _count(rows: QuerySet[Any], by: str) -> Coalesce:
     return Coalesce(Subquery(rows.order_by().values(by).annotate(total=Count("pk")).values("total")), 0)
 
 
-class CalendarViewSet(TenantViewSet):
+class CalendarViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     """The remote calendars that the last visit found; each can be left out."""
 
     queryset = Calendar.objects.all()
@@ -57,13 +58,6 @@ class CalendarViewSet(TenantViewSet):
                 ),
             )
         )
-
-    def list(self, request: Request, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
-
-    def retrieve(self, request: Request, **kwargs: Any) -> Response:
-        return Response(self.get_serializer(self.get_object()).data)
 
     def update(self, request: Request, **kwargs: Any) -> Response:
         calendar = self.get_object()

@@ -1,17 +1,18 @@
 """`/users/:user_unique_id/meetings`"""
 
-from typing import Any
+from datetime import datetime
 
-from django.db.models import QuerySet
-from rest_framework.request import Request
-from rest_framework.response import Response
+from django.db.models import Q, QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 
 from calendars.models import Meeting
 from calendars.serializers.meeting import MeetingSerializer
+from tenancy.serializers import UTCDateTimeField
 from tenancy.viewsets import TenantViewSet
 
 
-class MeetingViewSet(TenantViewSet):
+class MeetingViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     """A user's meetings; `start_time` and `end_time` narrow the list to those that overlap the span."""
 
     queryset = Meeting.objects.select_related("user").prefetch_related("participants")
@@ -21,12 +22,21 @@ class MeetingViewSet(TenantViewSet):
     searchable = ("title", "description", "location")
     sortable = {name: name for name in ("start_time", "end_time", "created_at", "updated_at", "title", "status")}
 
-    def get_queryset(self) -> QuerySet[Meeting]:
-        return super().get_queryset()
+    def filter_queryset(self, queryset: QuerySet[Meeting]) -> QuerySet[Meeting]:
+        """Half-open, as all spans: what ends when it starts is outside, a moment without length inside is in."""
+        rows: QuerySet[Meeting] = super().filter_queryset(queryset)
+        start, end = (self._moment(name) for name in ("start_time", "end_time"))
+        if start is not None and end is not None and end <= start:
+            raise ValidationError({"end_time": "It must lie after start_time."})
+        if start is not None:
+            rows = rows.filter(Q(end_time__gt=start) | Q(start_time__gte=start))
+        return rows if end is None else rows.filter(start_time__lt=end)
 
-    def list(self, request: Request, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
-
-    def retrieve(self, request: Request, **kwargs: Any) -> Response:
-        return Response(self.get_serializer(self.get_object()).data)
+    def _moment(self, name: str) -> datetime | None:
+        text = self.request.query_params.get(name, "")
+        if not text:
+            return None
+        try:
+            return UTCDateTimeField().to_internal_value(text)
+        except ValidationError as error:
+            raise ValidationError({name: error.detail}) from None

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -44,7 +45,7 @@ def shown(runs: QuerySet[SyncRun]) -> QuerySet[SyncRun]:
     )
 
 
-class SyncRunViewSet(TenantViewSet):
+class SyncRunViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     """Runs, newest first. A token of one user sees the runs of that user."""
 
     queryset = SyncRun.objects.order_by("-started_at", "-pk")
@@ -58,13 +59,6 @@ class SyncRunViewSet(TenantViewSet):
         if not self.caller.is_admin:
             rows = rows.filter(user__unique_id=self.caller.user_unique_id, user__isnull=False)
         return shown(rows)
-
-    def list(self, request: Request, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
-
-    def retrieve(self, request: Request, **kwargs: Any) -> Response:
-        return Response(self.get_serializer(self.get_object()).data)
 
 
 class UserSyncViewSet(TenantViewSet):

@@ -11,6 +11,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from calendars.errors import CalendarsError
 from calendars.providers import BadProviderData
 from config.jsonapi.errors import BodyTooLarge
 from tenancy.errors import Forbidden, KeysUnavailable, NotAuthenticated, NotFound
@@ -78,6 +79,9 @@ def _answer(error: Exception, context: dict[str, Any]) -> Response:
         case exceptions.ValidationError():
             reading = getattr(context.get("request"), "method", "") in {"GET", "HEAD"}
             return Response({"errors": _fields(error.detail, in_query=reading)}, status=422)
+        case CalendarsError():
+            pointer = f"/data/attributes/{error.field}" if error.field else "/data"
+            return _one(document(422, error.code, "Validation Error", str(error), pointer=pointer))
         case BadProviderData():
             where = f"provider_data.{error.field}" if error.field else "provider_data"
             pointer = "/data/attributes/" + where.replace(".", "/")

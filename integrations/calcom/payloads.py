@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
-from zoneinfo import ZoneInfo
 
 from django.utils.dateparse import parse_datetime
 
+from busyblocks import zones
+from busyblocks.errors import UnknownZone
 from integrations.calcom.errors import NotABooking, UnreadableBody
 
 # Longest uid that is kept as it is; longer ones by digest.
@@ -195,13 +196,10 @@ def _end(payload: dict[str, Any], start: datetime | None) -> datetime | None:
 
 def _zone(value: Any) -> str:
     """An IANA zone that exists here, else UTC."""
-    name = _text(value)[:64]
     try:
-        ZoneInfo(name)
-    # Whatever is no zone name raises one of many errors: KeyError, ValueError, even IsADirectoryError.
-    except Exception:
+        return zones.zone(_text(value)).key
+    except UnknownZone:
         return "UTC"
-    return name
 
 
 def _inside(payload: dict[str, Any], *names: str) -> Any:
