@@ -25,10 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache() -> Iterator[None]:
+def _empty_cache() -> None:
     """No test finds what another has cached."""
     cache.clear()
-    yield
 
 
 @pytest.fixture

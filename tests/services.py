@@ -95,9 +95,9 @@ def _postgres_programs(scratch: Path) -> Path:
         tried.append(f"{folder}: {problem}")
     if os.geteuid() == 0 and shutil.which("apt-get"):
         print("Installing PostgreSQL …", flush=True)
-        quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL}
-        subprocess.run(["apt-get", "update", "-q"], check=False, **quiet)
-        subprocess.run(["apt-get", "install", "-q", "-y", "--no-install-recommends", "postgresql"], check=False, **quiet)
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", "postgresql"]):
+            subprocess.run(["apt-get", "-qq", *arguments], env=environment, check=False)
         for folder in _debian_folders():
             if not _problem_with(folder):
                 return folder

@@ -32,7 +32,7 @@ def locked() -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CannotStart("A demo is already running in this folder. Stop it first (Ctrl-C where it runs).") from None
+            raise CannotStart("A demo is running in this folder already. Stop it first: Ctrl-C there.") from None
         yield
 
 

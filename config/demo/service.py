@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
@@ -54,7 +54,8 @@ def run(children: Children, kept: dict[str, str], *, port: int) -> None:
     folder.save_secrets(kept)
     children.wait_until(_broker_answers, what="Valkey", seconds=_UP_SECONDS)
     children.wait_until(server.answers, what="Radicale", seconds=_UP_SECONDS)
-    server.fill(date.today())
+    # The sample week is the one on this machine's wall.
+    server.fill(datetime.now().astimezone().date())
 
     say("Starting the web server, the worker and beat …")
     for child in (_worker(), _beat(), _web(port)):
