@@ -129,6 +129,7 @@ CELERY_BEAT_SCHEDULE = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenancy.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenancy.permissions.MayReachUser"],
+    "DEFAULT_THROTTLE_CLASSES": ["tenancy.throttles.PerCaller"],
     "DEFAULT_PARSER_CLASSES": [
         "config.jsonapi.parsers.JSONBodyParser",
         "config.jsonapi.parsers.JSONAPIBodyParser",
@@ -154,6 +155,8 @@ JSON_API_UNIFORM_EXCEPTIONS = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer("MAX_BODY_BYTES", 1024 * 1024, least=1024)
 API_PAGE_SIZE = 15
 API_PAGE_SIZE_LIMIT = 100
+# How often one bearer token may ask; 0: without a limit.
+API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", 6000)
 # Longest span of one free/busy question.
 FREE_BUSY_MAX_DAYS = env.integer("FREE_BUSY_MAX_DAYS", 366, least=1)
 

@@ -1,0 +1,40 @@
+"""How much one caller may ask, so that a loop gone wild does not take the service from everybody else."""
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from django.conf import settings
+from django.core.cache import cache
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
+
+log = structlog.get_logger("throttle")
+_WINDOW_SECONDS = 60
+
+
+class PerCaller(BaseThrottle):
+    """API_REQUESTS_PER_MINUTE for each bearer token, counted by the clock's minutes; 0 switches it off.
+
+    The count lives in the cache. A cache that does not answer lets everybody pass: the limit protects the service,
+    it must not take it down.
+    """
+
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        limit: int = settings.API_REQUESTS_PER_MINUTE
+        if not limit:
+            return True
+        key = f"requests:{request.auth}:{int(time.time() // _WINDOW_SECONDS)}"
+        try:
+            cache.add(key, 0, timeout=2 * _WINDOW_SECONDS)
+            return cache.incr(key) <= limit
+        except Exception as error:  # noqa: BLE001 (each cache has errors of its own)
+            log.warning("cache_unreachable", error=type(error).__name__)
+            return True
+
+    def wait(self) -> float:
+        """Seconds until the next window."""
+        return _WINDOW_SECONDS - time.time() % _WINDOW_SECONDS
