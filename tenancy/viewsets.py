@@ -1,5 +1,6 @@
 """The start of every JSON:API viewset: at the caller's company, and at the user that the path names."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core import exceptions
@@ -8,7 +9,9 @@ from django.http import Http404
 from rest_framework.serializers import BaseSerializer, ValidationError
 from rest_framework.viewsets import GenericViewSet
 
+from tenancy import filters
 from tenancy.callers import Caller
+from tenancy.filters import Filter
 from tenancy.models import MAX_USER_ID, Company, CrmUser
 
 
@@ -19,14 +22,15 @@ class TenantViewSet(GenericViewSet[Any]):
     and an id that is no UUID is as unknown as one that nobody has.
 
     sortable: fields that `sort` may name; searchable: text columns that `search` looks into;
-    filterable: query parameter → ORM lookup.
+    filterable: query parameter → column, or a function that makes a condition of the parameter's text.
     """
 
     lookup_field = "unique_id"
     lookup_url_kwarg = "id"
     resource_name: ClassVar[str]
-    sortable: ClassVar[dict[str, str]] = {}
+    sortable: ClassVar[Mapping[str, str]] = {}
     searchable: ClassVar[tuple[str, ...]] = ()
+    filterable: ClassVar[Mapping[str, Filter]] = {}
     company_lookup: ClassVar[str] = "company"
     user_lookup: ClassVar[str | None] = "user"
 
@@ -45,6 +49,12 @@ class TenantViewSet(GenericViewSet[Any]):
         if self.user_lookup and "user_unique_id" in self.kwargs:
             rows = rows.filter(**{f"{self.user_lookup}__unique_id": self.kwargs["user_unique_id"]})
         return rows
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The rows of the list that the query asks for, in the order that it asks for."""
+        query = self.request.query_params
+        rows = filters.filtered(super().filter_queryset(queryset), query, self.filterable)
+        return filters.ordered(filters.searched(rows, query, self.searchable), query, self.sortable)
 
     def get_object(self) -> Model:
         """The row, or Http404; the exception handler words it by `resource_name`."""

@@ -12,6 +12,8 @@ from hypothesis import settings as hypothesis_settings
 hypothesis_settings.register_profile("suite", deadline=None, derandomize=True, print_blob=True)
 hypothesis_settings.load_profile("suite")
 
+pytest_plugins = ["tests.cast"]
+
 _DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_sequences"}
 
 
