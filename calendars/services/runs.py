@@ -1,15 +1,18 @@
 """Runs of the mirror, from the worker's side: taking them up, and closing them."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from calendars.models import AccountRun, RunState, SyncRun
 from calendars.models.sync_run import UNFINISHED
 from calendars.providers import ProviderError
 from calendars.sync.lease import Lease
+
+RING_AGAIN_FOR_WAITING = timedelta(seconds=60)
+RING_AGAIN_FOR_TAKEN = timedelta(seconds=10)
 
 
 def waiting(account_pk: int) -> QuerySet[AccountRun]:
@@ -68,12 +71,18 @@ def finish_if_done(run_pk: int, *, now: datetime) -> None:
         run.save(update_fields=["status", "finished_at"])
 
 
-def orphaned(now: datetime, *, ring_again_before: datetime) -> QuerySet[AccountRun]:
-    """Unfinished parts of runs that no living worker holds and for which nobody rang lately."""
+def orphaned(now: datetime) -> QuerySet[AccountRun]:
+    """Unfinished parts of runs that no living worker holds and for which nobody rang lately.
+
+    One that a worker had taken up lost that worker: it is rung for as soon as the lease has expired. One that still
+    waits may only stand in a long queue, so its message gets more time.
+    """
+    taken_up = Q(status=RunState.IN_PROGRESS, enqueued_at__lt=now - RING_AGAIN_FOR_TAKEN)
+    waits = Q(status=RunState.QUEUED, enqueued_at__lt=now - RING_AGAIN_FOR_WAITING)
     return (
-        AccountRun.objects.filter(finished_at=None)
+        AccountRun.objects.filter(taken_up | waits | Q(enqueued_at=None, run__started_at__lt=now - RING_AGAIN_FOR_TAKEN))
+        .filter(finished_at=None)
         .exclude(account=None)
         .exclude(account__lease_until__gte=now)
-        .exclude(enqueued_at__gte=ring_again_before)
         .order_by(F("enqueued_at").asc(nulls_first=True), "pk")
     )

@@ -16,8 +16,8 @@ from tenancy.models import Company, CrmUser
 
 SYNC_ACCOUNT = "calendars.tasks.sync_account"
 FAN_OUT = "calendars.tasks.fan_out"
-# A request that stood this long without a worker is rung for again.
-RING_AGAIN_AFTER = timedelta(seconds=60)
+# A due account whose message was lost is due again after this.
+POLL_AGAIN_AFTER = timedelta(seconds=60)
 # Accounts that one beat sends on their way.
 BEAT_LIMIT = 500
 _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.02, 0.25
@@ -92,8 +92,7 @@ def poll_due(now: datetime) -> int:
             .order_by("next_attempt_at")
             .values_list("pk", flat=True)[:BEAT_LIMIT]
         )
-        # Should the message be lost, the account is due again after this.
-        CalendarAccount.objects.filter(pk__in=pks).update(next_attempt_at=now + RING_AGAIN_AFTER)
+        CalendarAccount.objects.filter(pk__in=pks).update(next_attempt_at=now + POLL_AGAIN_AFTER)
     for pk in pks:
         ring(SYNC_ACCOUNT, pk, now.isoformat(), queue="poll")
     return len(pks)
@@ -101,9 +100,7 @@ def poll_due(now: datetime) -> int:
 
 def sweep(now: datetime) -> int:
     """Ring again for what no living worker holds, and close runs whose accounts are gone; how many were rung."""
-    orphans = list(
-        runs.orphaned(now, ring_again_before=now - RING_AGAIN_AFTER).values_list("pk", "account")[:BEAT_LIMIT]
-    )
+    orphans = list(runs.orphaned(now).values_list("pk", "account")[:BEAT_LIMIT])
     AccountRun.objects.filter(pk__in=[pk for pk, _ in orphans]).update(enqueued_at=now)
     for account_pk in dict.fromkeys(account_pk for _, account_pk in orphans):
         ring(SYNC_ACCOUNT, account_pk, queue="push")
