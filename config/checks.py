@@ -2,14 +2,55 @@
 
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
 
 from config import env
 
 
 @register()
 def environment_is_complete(**_: Any) -> list[CheckMessage]:
+    """Everything that `config/env.py` could not read, at once."""
     return [
-        Error(problem.message, hint=problem.hint, id=f"config.E{number:03}")
+        Error(problem.message, hint=problem.hint, obj=problem.name, id=f"config.E{number:03}")
         for number, problem in enumerate(env.problems, start=1)
     ]
+
+
+@register(deploy=True)
+def environment_is_for_production(**_: Any) -> list[CheckMessage]:
+    """What serves on one desk and must not serve a company."""
+    found: list[CheckMessage] = []
+    if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
+        found.append(
+            Error(
+                "ALLOWED_HOSTS is empty or allows every host.",
+                hint="Name the hosts under which the service is reached, with commas: calendar.example.com.",
+                id="config.E101",
+            )
+        )
+    if not settings.SERVED_OVER_HTTPS:
+        found.append(
+            Error(
+                "PUBLIC_URL is not an https address: bearer tokens and feed tokens would travel in the clear.",
+                hint="For example PUBLIC_URL=https://calendar.example.com.",
+                id="config.E102",
+            )
+        )
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        found.append(
+            Warning(
+                "DATABASE_URL names an SQLite file: one machine, and one writer at a time.",
+                hint="For example postgresql://user:password@localhost:5432/calendar.",
+                id="config.W101",
+            )
+        )
+    if not settings.REDIS_URL:
+        found.append(
+            Warning(
+                "REDIS_URL is not set: without a broker syncs run inside of the requests that ask for them.",
+                hint="For example redis://localhost:6379/0.",
+                id="config.W102",
+            )
+        )
+    return found

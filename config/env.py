@@ -67,7 +67,7 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
     value = text(name)
     if not value:
         return default
-    if not value.isdigit() or int(value) < least:
+    if not (value.isascii() and value.isdigit()) or int(value) < least:
         problems.append(Problem(name, f"{name} is not a whole number of at least {least}.", f"For example {default}."))
         return default
     return int(value)
@@ -82,10 +82,13 @@ def database(name: str = "DATABASE_URL") -> dict[str, Any]:
     """Django's DATABASES entry for a URL (postgresql://… or sqlite:///…)."""
     hint = "For example postgresql://user:password@localhost:5432/calendar."
     url = required(name, hint, f"sqlite:///{BASE_DIR / 'var' / 'db.sqlite3'}")
-    try:
-        entry: dict[str, Any] = dict(environ.Env.db_url_config(url))
-    except (ValueError, TypeError, KeyError):
-        entry = {}
+    entry: dict[str, Any] = {}
+    # Looked at first: the library's warning about a scheme that it does not know repeats the password.
+    if url.startswith(("postgresql://", "postgres://", "sqlite:")):
+        try:
+            entry = dict(environ.Env.db_url_config(url))
+        except (ValueError, TypeError, KeyError):
+            entry = {}
     if not str(entry.get("ENGINE", "")).endswith(("postgresql", "sqlite3")):
         # The value itself may hold a password: it is not repeated.
         problems.append(Problem(name, f"{name} is not a PostgreSQL or SQLite URL.", hint))

@@ -35,8 +35,8 @@ def notes(company, user, count=1):
 # Paths --------------------------------------------------------------------------------------------------------------
 
 
-def test_unknown_row_is_worded_as_documented(alice):
-    assert alice.get(f"{NOTES}/{uuid.uuid4()}").json() == {
+def test_unknown_row_is_worded_as_documented(as_alice):
+    assert as_alice.get(f"{NOTES}/{uuid.uuid4()}").json() == {
         "errors": [
             {
                 "status": "404",
@@ -48,14 +48,14 @@ def test_unknown_row_is_worded_as_documented(alice):
     }
 
 
-def test_row_of_another_kind_is_named_by_its_own_name(alice):
-    assert error_of(alice.get("/failures/account"), 404)["title"] == "Calendar Account Not Found"
+def test_row_of_another_kind_is_named_by_its_own_name(as_alice):
+    assert error_of(as_alice.get("/failures/account"), 404)["title"] == "Calendar Account Not Found"
 
 
 @pytest.mark.parametrize("id", ["1", "nope", "a" * 5000, "%F0%9F%98%80", "..", "'; DROP TABLE x", "%25"])
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
-def test_ids_that_are_no_uuids_are_404(alice, method, id):
-    error_of(getattr(alice, method)(f"{NOTES}/{id}", **({} if method == "get" else {"content_type": JSON})), 404)
+def test_ids_that_are_no_uuids_are_404(as_alice, method, id):
+    error_of(getattr(as_alice, method)(f"{NOTES}/{id}", **({} if method == "get" else {"content_type": JSON})), 404)
 
 
 @pytest.mark.parametrize("path", ["/", "/nope", "/users", "/users/", "/users/alice/nope", "/calendars/x", "/api/v1"])
@@ -68,29 +68,29 @@ def test_unknown_paths_are_404_documents(client, settings, path, method, debug):
 
 
 @pytest.mark.parametrize("path", [f"{NOTES}%00", "/users/al%00ice/notes", "/%00"])
-def test_a_nul_in_the_path_is_404(alice, path):
-    error_of(alice.get(path), 404)
+def test_a_nul_in_the_path_is_404(as_alice, path):
+    error_of(as_alice.get(path), 404)
 
 
 @pytest.mark.parametrize("query", ["search=%00", "a%00=1", "page=1&search=a%00b"])
-def test_a_nul_in_the_query_is_400(alice, query):
-    error_of(alice.get(f"{NOTES}?{query}"), 400)
+def test_a_nul_in_the_query_is_400(as_alice, query):
+    error_of(as_alice.get(f"{NOTES}?{query}"), 400)
 
 
-def test_a_thousand_parameters_are_400(alice):
-    error_of(alice.get(f"{NOTES}?" + "&".join(f"a{n}=1" for n in range(1001))), 400)
+def test_a_thousand_parameters_are_400(as_alice):
+    error_of(as_alice.get(f"{NOTES}?" + "&".join(f"a{n}=1" for n in range(1001))), 400)
 
 
-def test_one_trailing_slash_means_nothing_and_redirects_nobody(acme, alice):
+def test_one_trailing_slash_means_nothing_and_redirects_nobody(acme, as_alice):
     (note,) = notes(acme, "alice")
 
-    assert alice.get(f"{NOTES}/").json()["data"]
-    assert alice.get(f"{NOTES}/{note.unique_id}/").status_code == 200
-    assert alice.post(f"{NOTES}/", FLAT, content_type=JSON).status_code == 201
+    assert as_alice.get(f"{NOTES}/").json()["data"]
+    assert as_alice.get(f"{NOTES}/{note.unique_id}/").status_code == 200
+    assert as_alice.post(f"{NOTES}/", FLAT, content_type=JSON).status_code == 201
 
 
-def test_two_trailing_slashes_are_another_path(alice):
-    error_of(alice.get(f"{NOTES}//"), 404)
+def test_two_trailing_slashes_are_another_path(as_alice):
+    error_of(as_alice.get(f"{NOTES}//"), 404)
 
 
 def test_admin_keeps_its_slashes_and_its_pages(client):
@@ -118,27 +118,27 @@ USER_IDS = [
 
 
 @pytest.mark.parametrize("user", [row[0] for row in USER_IDS], ids=[row[1] for row in USER_IDS])
-def test_users_may_be_called(admin, user):
-    made = admin.post(f"/users/{user}/notes", FLAT, content_type=JSON)
+def test_users_may_be_called(as_company, user):
+    made = as_company.post(f"/users/{user}/notes", FLAT, content_type=JSON)
     assert made.status_code == 201, made.content
 
-    (found,) = admin.get(f"/users/{user}/notes").json()["data"]
+    (found,) = as_company.get(f"/users/{user}/notes").json()["data"]
     assert found["id"] == made.json()["data"]["id"]
-    assert admin.delete(f"/users/{user}/notes/{found['id']}").status_code == 204
+    assert as_company.delete(f"/users/{user}/notes/{found['id']}").status_code == 204
     assert CrmUser.objects.get().unique_id == unquote(user)
 
 
-def test_too_long_a_user_id_is_422_on_write_and_nobody_on_read(admin):
+def test_too_long_a_user_id_is_422_on_write_and_nobody_on_read(as_company):
     path = f"/users/{'x' * 256}/notes"
 
-    assert admin.get(path).json()["data"] == []
-    (error,) = admin.post(path, FLAT, content_type=JSON).json()["errors"]
+    assert as_company.get(path).json()["data"] == []
+    (error,) = as_company.post(path, FLAT, content_type=JSON).json()["errors"]
     assert (error["status"], "255" in error["detail"]) == ("422", True)
 
 
-def test_reading_about_a_user_makes_none(admin):
-    admin.get("/users/carol/notes")
-    admin.get(f"/users/carol/notes/{uuid.uuid4()}")
+def test_reading_about_a_user_makes_none(as_company):
+    as_company.get("/users/carol/notes")
+    as_company.get(f"/users/carol/notes/{uuid.uuid4()}")
 
     assert not CrmUser.objects.exists()
 
@@ -146,16 +146,16 @@ def test_reading_about_a_user_makes_none(admin):
 # Methods ------------------------------------------------------------------------------------------------------------
 
 
-def test_put_and_patch_change_what_they_name(acme, alice):
+def test_put_and_patch_change_what_they_name(acme, as_alice):
     (note,) = notes(acme, "alice")
 
-    for method, title in ((alice.put, "put"), (alice.patch, "patched")):
+    for method, title in ((as_alice.put, "put"), (as_alice.patch, "patched")):
         attributes = method(f"{NOTES}/{note.unique_id}", {"title": title}, content_type=JSON).json()["data"]["attributes"]
         assert (attributes["title"], attributes["start_time"]) == (title, "2026-02-20T12:00:00Z")
 
 
-def test_wrong_method_is_405_and_says_which_are_right(alice):
-    response = alice.delete(NOTES)
+def test_wrong_method_is_405_and_says_which_are_right(as_alice):
+    response = as_alice.delete(NOTES)
 
     assert error_of(response, 405)["code"] == "method_not_allowed"
     assert set(response["Allow"].split(", ")) >= {"GET", "POST"}
@@ -170,26 +170,26 @@ def test_wrong_method_of_a_plain_view_is_a_document_too(client, settings, debug)
     assert response["Allow"] == "GET"
 
 
-def test_a_made_up_method_is_405(alice):
-    error_of(alice.generic("BREW", NOTES), 405)
+def test_a_made_up_method_is_405(as_alice):
+    error_of(as_alice.generic("BREW", NOTES), 405)
 
 
-def test_head_is_get_without_a_body(alice):
-    response = alice.head(NOTES)
+def test_head_is_get_without_a_body(as_alice):
+    response = as_alice.head(NOTES)
 
     assert (response.status_code, response["Content-Type"], response.content) == (200, JSON, b"")
 
 
-def test_options_names_the_methods(alice):
-    response = alice.options(NOTES)
+def test_options_names_the_methods(as_alice):
+    response = as_alice.options(NOTES)
 
     assert response.status_code == 200
     assert set(response.json()["meta"]["methods"]) >= {"GET", "POST", "OPTIONS"}
 
 
-def test_delete_answers_204_and_nothing_else(acme, alice):
+def test_delete_answers_204_and_nothing_else(acme, as_alice):
     (note,) = notes(acme, "alice")
-    response = alice.delete(f"{NOTES}/{note.unique_id}")
+    response = as_alice.delete(f"{NOTES}/{note.unique_id}")
 
     assert (response.status_code, response.content) == (204, b"")
 
@@ -208,9 +208,9 @@ PAGES = [
 
 
 @pytest.mark.parametrize(("query", "count", "meta"), [row[:3] for row in PAGES], ids=[row[3] for row in PAGES])
-def test_pages(acme, alice, query, count, meta):
+def test_pages(acme, as_alice, query, count, meta):
     notes(acme, "alice", 32)
-    document = alice.get(NOTES + query).json()
+    document = as_alice.get(NOTES + query).json()
 
     assert len(document["data"]) == count
     assert document["meta"] | meta == document["meta"]
@@ -218,8 +218,8 @@ def test_pages(acme, alice, query, count, meta):
     assert document["meta"]["totalRecords"] == document["meta"]["total_count"]
 
 
-def test_an_empty_list_has_no_pages(alice):
-    assert alice.get(NOTES).json() == {
+def test_an_empty_list_has_no_pages(as_alice):
+    assert as_alice.get(NOTES).json() == {
         "data": [],
         "meta": {
             "current_page": 1,
@@ -234,8 +234,8 @@ def test_an_empty_list_has_no_pages(alice):
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "two", "9" * 10, "1e3", " 1", "²"])
 @pytest.mark.parametrize("name", ["page", "records"])
-def test_pages_are_counted_from_one(alice, name, value):
-    response = alice.get(NOTES, {name: value})
+def test_pages_are_counted_from_one(as_alice, name, value):
+    response = as_alice.get(NOTES, {name: value})
 
     assert response.status_code == 422
     assert response.json()["errors"][0]["source"] == {"parameter": name}
@@ -244,8 +244,8 @@ def test_pages_are_counted_from_one(alice, name, value):
 # Failures -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_bug_is_a_document_that_says_nothing_of_it(alice):
-    response = alice.get("/failures/bug")
+def test_a_bug_is_a_document_that_says_nothing_of_it(as_alice):
+    response = as_alice.get("/failures/bug")
 
     assert error_of(response, 500)["code"] == "internal_error"
     assert "pk_live" not in response.text
@@ -285,23 +285,23 @@ def broken(get_response):
     return middleware
 
 
-def test_a_database_that_is_away_is_503_and_worth_trying_again(alice):
-    response = alice.get("/failures/database")
+def test_a_database_that_is_away_is_503_and_worth_trying_again(as_alice):
+    response = as_alice.get("/failures/database")
 
     assert error_of(response, 503)["code"] == "service_unavailable"
     assert response["Retry-After"] == "5"
 
 
-def test_any_other_database_error_is_500(alice):
-    error_of(alice.get("/failures/constraint"), 500)
+def test_any_other_database_error_is_500(as_alice):
+    error_of(as_alice.get("/failures/constraint"), 500)
 
 
-def test_what_no_honest_client_sends_is_400(alice):
-    error_of(alice.get("/failures/suspicious"), 400)
+def test_what_no_honest_client_sends_is_400(as_alice):
+    error_of(as_alice.get("/failures/suspicious"), 400)
 
 
-def test_too_many_requests_is_429_and_says_how_long(alice):
-    response = alice.get("/failures/throttled")
+def test_too_many_requests_is_429_and_says_how_long(as_alice):
+    response = as_alice.get("/failures/throttled")
 
     assert error_of(response, 429)["code"] == "rate_limit_exceeded"
     assert response["Retry-After"] == "8"

@@ -37,8 +37,8 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("media_type", "body"), [row[:2] for row in WAYS], ids=[row[2] for row in WAYS])
-def test_a_body_may_be(alice, media_type, body):
-    response = alice.post(NOTES, json.dumps(body), content_type=media_type)
+def test_a_body_may_be(as_alice, media_type, body):
+    response = as_alice.post(NOTES, json.dumps(body), content_type=media_type)
 
     assert response.status_code == 201, response.content
     assert response.json()["data"]["attributes"]["title"] == "Lunch"
@@ -74,26 +74,26 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("body", [row[0] for row in MALFORMED], ids=[row[1] for row in MALFORMED])
-def test_malformed(alice, body):
-    error = error_of(alice.post(NOTES, body, content_type=JSON), 400)
+def test_malformed(as_alice, body):
+    error = error_of(as_alice.post(NOTES, body, content_type=JSON), 400)
 
     assert error["code"] == "bad_request"
 
 
-def test_thirty_two_levels_are_deep_enough(alice):
+def test_thirty_two_levels_are_deep_enough(as_alice):
     body = json.dumps({**FLAT, "metadata": json.loads('{"a":' * 31 + "1" + "}" * 31)})
 
-    assert alice.post(NOTES, body, content_type=JSON).status_code == 201
+    assert as_alice.post(NOTES, body, content_type=JSON).status_code == 201
 
 
-def test_whole_surrogate_pairs_and_a_byte_order_mark_are_fine(alice):
+def test_whole_surrogate_pairs_and_a_byte_order_mark_are_fine(as_alice):
     body = b"\xef\xbb\xbf" + with_title(r'"\ud83d\ude00"')
 
-    assert alice.post(NOTES, body, content_type=JSON).json()["data"]["attributes"]["title"] == "😀"
+    assert as_alice.post(NOTES, body, content_type=JSON).json()["data"]["attributes"]["title"] == "😀"
 
 
-def test_an_error_does_not_repeat_the_body(alice):
-    error = error_of(alice.post(NOTES, b'{"password": "hunter2", oops', content_type=JSON), 400)
+def test_an_error_does_not_repeat_the_body(as_alice):
+    error = error_of(as_alice.post(NOTES, b'{"password": "hunter2", oops', content_type=JSON), 400)
 
     assert "hunter2" not in json.dumps(error)
 
@@ -101,42 +101,42 @@ def test_an_error_does_not_repeat_the_body(alice):
 @pytest.mark.parametrize(
     "media_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "a/b", "json"]
 )
-def test_other_media_are_415(alice, media_type):
-    error = error_of(alice.post(NOTES, "title=Lunch", content_type=media_type), 415)
+def test_other_media_are_415(as_alice, media_type):
+    error = error_of(as_alice.post(NOTES, "title=Lunch", content_type=media_type), 415)
 
     assert error["code"] == "unsupported_media_type"
     assert "application/json" in error["detail"]
 
 
-def test_a_body_of_no_stated_type_is_415(alice):
-    error_of(alice.generic("POST", NOTES, b"{}", content_type=""), 415)
+def test_a_body_of_no_stated_type_is_415(as_alice):
+    error_of(as_alice.generic("POST", NOTES, b"{}", content_type=""), 415)
 
 
 @pytest.mark.parametrize("content_type", ["", JSON, "application/x-www-form-urlencoded"])
-def test_a_post_without_body_needs_no_type(admin, content_type):
-    assert admin.generic("POST", "/company", b"", content_type=content_type).json() == {"message": "done"}
+def test_a_post_without_body_needs_no_type(as_company, content_type):
+    assert as_company.generic("POST", "/company", b"", content_type=content_type).json() == {"message": "done"}
 
 
-def test_a_body_of_blanks_is_an_empty_body(alice):
-    assert alice.post("/failures/bug", b" \r\n", content_type=JSON).json()["data"] == {}
+def test_a_body_of_blanks_is_an_empty_body(as_alice):
+    assert as_alice.post("/failures/bug", b" \r\n", content_type=JSON).json()["data"] == {}
 
 
-def test_too_long_a_body_is_413(alice, settings):
+def test_too_long_a_body_is_413(as_alice, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
 
-    error = error_of(alice.post(NOTES, b" " * 101, content_type=JSON), 413)
+    error = error_of(as_alice.post(NOTES, b" " * 101, content_type=JSON), 413)
 
     assert "100 bytes" in error["detail"]
 
 
-def test_a_body_of_unknown_length_is_411_instead_of_being_read_as_empty(alice):
-    response = alice.generic("POST", NOTES, b"", headers={"Transfer-Encoding": "chunked"})
+def test_a_body_of_unknown_length_is_411_instead_of_being_read_as_empty(as_alice):
+    response = as_alice.generic("POST", NOTES, b"", headers={"Transfer-Encoding": "chunked"})
 
     assert error_of(response, 411)["code"] == "length_required"
 
 
-def test_each_wrong_field_is_pointed_at(alice):
-    response = alice.post(NOTES, {"title": "x" * 21, "start_time": "yesterday"}, content_type=JSON)
+def test_each_wrong_field_is_pointed_at(as_alice):
+    response = as_alice.post(NOTES, {"title": "x" * 21, "start_time": "yesterday"}, content_type=JSON)
 
     assert response.status_code == 422
     assert {error["source"]["pointer"] for error in response.json()["errors"]} == {
@@ -160,8 +160,8 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(("asked", "given"), [row[:2] for row in ACCEPTED], ids=[row[2] for row in ACCEPTED])
-def test_media_type_of_answers(alice, asked, given):
-    response = alice.get(NOTES, headers={"Accept": asked} if asked else {})
+def test_media_type_of_answers(as_alice, asked, given):
+    response = as_alice.get(NOTES, headers={"Accept": asked} if asked else {})
 
     assert response.status_code == 200
     assert response["Content-Type"] == given
@@ -169,11 +169,11 @@ def test_media_type_of_answers(alice, asked, given):
 
 
 @pytest.mark.parametrize("asked", ["text/html", "application/xml", "image/*", "nonsense", "text/calendar;q=1"])
-def test_what_cannot_be_given_is_406(alice, asked):
-    assert error_of(alice.get(NOTES, headers={"Accept": asked}), 406)["code"] == "not_acceptable"
+def test_what_cannot_be_given_is_406(as_alice, asked):
+    assert error_of(as_alice.get(NOTES, headers={"Accept": asked}), 406)["code"] == "not_acceptable"
 
 
-def test_errors_come_in_the_media_type_asked_for(alice):
-    response = alice.get(f"{NOTES}/nope", headers={"Accept": JSONAPI})
+def test_errors_come_in_the_media_type_asked_for(as_alice):
+    response = as_alice.get(f"{NOTES}/nope", headers={"Accept": JSONAPI})
 
     assert (response.status_code, response["Content-Type"]) == (404, JSONAPI)

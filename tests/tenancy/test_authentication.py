@@ -9,21 +9,11 @@ from django.utils import timezone
 
 from tenancy import tokens
 from tenancy.callers import Scope
-from tenancy.models import ApiKey, Company
+from tenancy.models import ApiKey
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.config.toy")]
 
 ALICE = "/users/alice/notes"
-
-
-@pytest.fixture
-def acme():
-    return Company.objects.create(url_id="acme")
-
-
-@pytest.fixture
-def globex():
-    return Company.objects.create(url_id="globex")
 
 
 def token_of(company, user, *scopes):
