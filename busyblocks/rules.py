@@ -200,6 +200,11 @@ def walk(rule: Rule, first: datetime, *, after: datetime, until: datetime, budge
     return _Walk(rule, first, budget).between(after, until)
 
 
+def produces(rule: Rule, first: datetime) -> bool:
+    """Whether the rule yields its own DTSTART; RFC 5545 leaves open what it means where it does not (§3.8.5.3)."""
+    return first in _Walk(rule, first, Budget(366))._period(0)[1]
+
+
 class _Walk:
     """A rule made complete by its DTSTART, period by period."""
 

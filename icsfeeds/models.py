@@ -46,8 +46,12 @@ class ICSToken(models.Model):
 
     @staticmethod
     def digest_of(token: str) -> str:
-        """SHA-256, hexadecimal: tokens have 192 random bits, so it cannot be searched back."""
-        return hashlib.sha256(token.encode()).hexdigest()
+        """SHA-256, hexadecimal: tokens have 192 random bits, so it cannot be searched back. Takes any text."""
+        return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+    def usable_at(self, now: datetime) -> bool:
+        """Whether the feed can be read: active and not expired. `ICSTokenQuerySet.usable` says the same in SQL."""
+        return self.active and (self.expires_at is None or self.expires_at > now)
 
     @staticmethod
     def new_value() -> str:

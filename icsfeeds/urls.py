@@ -1,5 +1,17 @@
 """Paths of this app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from icsfeeds import views
+from icsfeeds.viewsets import ICSTokenViewSet
+from tenancy import paths  # noqa: F401  (registers <user:…>)
+
+_LIST = ICSTokenViewSet.as_view({"get": "list", "post": "create"})
+_ONE = ICSTokenViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("users/<user:user_unique_id>/ics_tokens", _LIST),
+    path("users/<user:user_unique_id>/ics_tokens/<str:id>", _ONE),
+    # Whatever stands below /ics/ is a token or nothing, slashes and line breaks too: one answer to all that is wrong.
+    re_path(r"(?s)^calendars/(?P<company_url_id>[^/]+)/ics/(?P<token>.+)\Z", views.feed),
+]

@@ -1,0 +1,113 @@
+"""One VEVENT as text (RFC 5545 §3.6.1): times in the zone of their row, and everything else that is said of it."""
+
+import re
+from datetime import datetime, timedelta
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
+
+from busyblocks import zones
+from busyblocks.errors import UnknownZone
+from busyblocks.models import Classification, EventStatus, FreeBusyType, Transparency
+from icsfeeds import writer
+from icsfeeds.rows import FeedRow
+from icsfeeds.vtimezone import FIRST_YEAR
+
+UTC_NAMES = frozenset(
+    {"", "UTC", "UCT", "Zulu", "Universal", "Etc/UTC", "Etc/UCT", "Etc/Zulu", "Etc/Universal"},
+)
+# What a reader shows for an entry without a title.
+UNTITLED = "Busy"
+_URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
+_NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_STATUSES = {status.value: status.upper() for status in EventStatus}
+_CLASSES = {name.value: name.upper() for name in Classification}
+
+
+class Clock:
+    """Writes times in their zones, and remembers which zone was used in which years.
+
+    last_year: up to where zones are written; what lies later, or before 1901, is written in UTC.
+    """
+
+    def __init__(self, *, last_year: int) -> None:
+        self.last_year = last_year
+        self.years: dict[str, tuple[int, int]] = {}
+        self._zones: dict[str, ZoneInfo | None] = {}
+
+    def zone(self, name: str) -> ZoneInfo | None:
+        """The rules of the zone; None for UTC. Raises `UnknownZone`."""
+        try:
+            return self._zones[name]
+        except KeyError:
+            found = self._zones[name] = None if name in UTC_NAMES else zones.zone(name)
+            return found
+
+    def use(self, name: str, first_year: int, last_year: int) -> None:
+        """Have the feed describe the zone for these years."""
+        known = self.years.get(name)
+        if known is None:
+            self.years[name] = (first_year, last_year)
+        elif first_year < known[0] or last_year > known[1]:
+            self.years[name] = (min(first_year, known[0]), max(last_year, known[1]))
+
+    def once(self, start: datetime, end: datetime, *, all_day: bool, time_zone: str) -> str:
+        """DTSTART and DTEND of what happens once. Instants (UTC) stay what they are in every reader.
+
+        Where the wall time would not say which instant is meant (the second of an hour that happens twice), and where
+        the zone is unknown, they are written in UTC. An empty span has no DTEND: it must lie after DTSTART (§3.8.2.2).
+        """
+        if all_day:
+            return dates(start, end)
+        try:
+            tz = self.zone(time_zone)
+        except UnknownZone:
+            tz = None
+        if tz is None or start.year <= FIRST_YEAR or end.year > self.last_year:
+            return _instants(start, end)
+        first, last = start.astimezone(tz), end.astimezone(tz)
+        if first.fold or last.fold:
+            return _instants(start, end)
+        self.use(time_zone, first.year, last.year)
+        begin = f"DTSTART;TZID={time_zone}:{writer.wall(first)}\r\n"
+        return begin if start >= end else f"{begin}DTEND;TZID={time_zone}:{writer.wall(last)}\r\n"
+
+
+def dates(start: datetime, end: datetime) -> str:
+    """DTSTART and DTEND of an all-day entry; without DTEND it lasts one day (§3.6.1)."""
+    begin = f"DTSTART;VALUE=DATE:{writer.date(start)}\r\n"
+    return begin if end - start < timedelta(days=1) else f"{begin}DTEND;VALUE=DATE:{writer.date(end)}\r\n"
+
+
+def _instants(start: datetime, end: datetime) -> str:
+    begin = f"DTSTART:{writer.utc(start)}\r\n"
+    return begin if start >= end else f"{begin}DTEND:{writer.utc(end)}\r\n"
+
+
+def vevent(row: FeedRow, uid: str, times: str) -> str:
+    """The component, CRLF included. times: the lines that say when, from DTSTART to RRULE and EXDATE."""
+    line, text = writer.line, writer.text
+    stamp = writer.utc(row.updated_at)
+    free = row.fbtype == FreeBusyType.FREE or row.transparency == Transparency.TRANSPARENT
+    return (
+        f"BEGIN:VEVENT\r\n{line('UID:' + text(uid))}"
+        # Without a METHOD, DTSTAMP is when this was last changed (§3.8.7.2): the same row is always the same text.
+        f"DTSTAMP:{stamp}\r\nCREATED:{writer.utc(row.created_at)}\r\nLAST-MODIFIED:{stamp}\r\n"
+        f"SEQUENCE:{row.sequence}\r\n{times}{line('SUMMARY:' + (text(row.title) or UNTITLED))}"
+        f"{line('DESCRIPTION:' + text(row.description)) if row.description else ''}"
+        f"{line('LOCATION:' + text(row.location)) if row.location else ''}"
+        f"{_url(row.url) if row.url else ''}"
+        f"STATUS:{_STATUSES.get(row.status, 'CONFIRMED')}\r\nTRANSP:{'TRANSPARENT' if free else 'OPAQUE'}\r\n"
+        f"CLASS:{_CLASSES.get(row.classification, 'PRIVATE')}\r\nEND:VEVENT\r\n"
+    )
+
+
+def _url(url: str) -> str:
+    """A URL line (a URI is not escaped as text is, §3.3.13); nothing for what is no web address."""
+    try:
+        parts = urlsplit(url)
+        web = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return ""
+    if not web or _NOT_IN_URLS.search(url):
+        return ""
+    return writer.line("URL:" + quote(url, safe=_URL_SAFE))
