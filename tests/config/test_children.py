@@ -26,15 +26,11 @@ def family(tmp_path):
     all_children.stop()
 
 
-def pid_of(child):
-    return child.process.pid
-
-
 def test_child_that_ends_fails_the_demo_with_the_last_lines_of_its_log(family):
     all_children, child = family
     broken = child("web", "echo no such module; exit 3")
     all_children.start(broken)
-    psutil.Process(pid_of(broken)).wait(PATIENCE_SECONDS)
+    broken.process.wait(PATIENCE_SECONDS)
     with pytest.raises(ChildFailed, match=r"(?s)web ended with exit code 3.*no such module"):
         all_children.watch(restart=False)
 
@@ -43,7 +39,7 @@ def test_child_that_falls_at_once_is_not_started_again(family):
     all_children, child = family
     broken = child("web", "exit 3")
     all_children.start(broken)
-    psutil.Process(pid_of(broken)).wait(PATIENCE_SECONDS)
+    broken.process.wait(PATIENCE_SECONDS)
     with pytest.raises(ChildFailed):
         all_children.watch(restart=True)
 
@@ -53,12 +49,12 @@ def test_child_that_had_lived_is_reported_and_started_again(family, monkeypatch,
     all_children, child = family
     worker = child("worker", "exec sleep 1000")
     all_children.start(worker)
-    first = pid_of(worker)
-    psutil.Process(first).kill()
-    psutil.Process(first).wait(PATIENCE_SECONDS)
+    first = worker.process.pid
+    worker.process.kill()
+    worker.process.wait(PATIENCE_SECONDS)
     all_children.watch(restart=True)
-    assert pid_of(worker) != first
-    assert psutil.pid_exists(pid_of(worker))
+    assert worker.process.pid != first
+    assert psutil.pid_exists(worker.process.pid)
     assert "worker was ended by SIGKILL; starting it again." in capsys.readouterr().err
 
 
