@@ -1,6 +1,7 @@
 """Settings of the test suite: the service's own, under a test environment."""
 
 import os
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "0123456789" * 5)
@@ -15,6 +16,10 @@ if os.environ.get("REDIS_URL") and (worker := os.environ.get("PYTEST_XDIST_WORKE
     os.environ["REDIS_URL"] = os.environ["REDIS_URL"].rpartition("/")[0] + f"/{int(worker) + 1}"
 
 from config.settings import *  # noqa: F403
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
+    # A file as in production: Django's own choice, memory shared by threads, knows no waiting for a lock.
+    DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.gettempdir()}/calendar-test-{os.getpid()}.sqlite3"}  # noqa: F405
 
 # A task runs where it is sent, unless a test asks for the real broker (the fixture of that name).
 CELERY_TASK_ALWAYS_EAGER = True

@@ -1,75 +1,28 @@
-"""The cast at the API: alice and bob at acme, mallory at globex, each with a token of their own."""
+"""Who calls the API, made on the spot: alice and bob of acme, acme's administrator, and mallory of globex."""
 
-import json
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from django.http import HttpResponse
-from django.test import Client
-from django.utils import timezone
+from rest_framework.test import APIClient
 
-from tenancy import tokens
-from tenancy.callers import Scope
-from tenancy.models import ApiKey, Company
+from tenancy.models import Company
+from tests.cast import client_for
 
 
-@dataclass(frozen=True)
-class Person:
-    """Somebody who calls the API; `user` None: the company's own token."""
-
-    user: str | None
-    headers: dict[str, str]
-
-    def get(self, path: str, **headers: str) -> Any:
-        return Client().get(path, headers={**self.headers, **headers})
-
-    def post(self, path: str, body: Any = None, **headers: str) -> Any:
-        return self._send("post", path, body, headers)
-
-    def put(self, path: str, body: Any) -> Any:
-        return self._send("put", path, body, {})
-
-    def delete(self, path: str) -> Any:
-        return Client().delete(path, headers=self.headers)
-
-    def _send(self, verb: str, path: str, body: Any, headers: dict[str, str]) -> HttpResponse:
-        send = getattr(Client(), verb)
-        data = "" if body is None else json.dumps(body)
-        response: HttpResponse = send(
-            path, data=data, content_type="application/json", headers={**self.headers, **headers}
-        )
-        return response
+def alice() -> APIClient:
+    return client_for(_company("acme"), "alice")
 
 
-def person(url_id: str, user: str | None, *scopes: Scope) -> Person:
-    """A caller at the company (made when there is none), with read and write unless `scopes` say otherwise."""
-    company, _ = Company.objects.get_or_create(url_id=url_id)
-    token = tokens.issue(
-        company,
-        user_unique_id=user,
-        scopes=list(scopes or (Scope.READ, Scope.WRITE)),
-        lifetime=timedelta(days=1),
-        now=timezone.now(),
-    )
-    return Person(user, {"Authorization": f"Bearer {token}", "AppId": ApiKey.issue(company)})
+def bob() -> APIClient:
+    return client_for(_company("acme"), "bob")
 
 
-def alice() -> Person:
-    return person("acme", "alice")
+def acme_admin() -> APIClient:
+    return client_for(_company("acme"))
 
 
-def bob() -> Person:
-    return person("acme", "bob")
-
-
-def acme_admin() -> Person:
-    return person("acme", None, Scope.ADMIN)
-
-
-def mallory() -> Person:
+def mallory() -> APIClient:
     """An administrator, of another company: nothing of acme's is there for her."""
-    return person("globex", "mallory", Scope.ADMIN)
+    return client_for(_company("globex"))
 
 
 def errors(response: Any) -> list[tuple[str, str, str]]:
@@ -79,3 +32,8 @@ def errors(response: Any) -> list[tuple[str, str, str]]:
         source = error.get("source", {})
         found.append((error["status"], error["code"], source.get("pointer", source.get("parameter", ""))))
     return found
+
+
+def _company(url_id: str) -> Company:
+    company, _ = Company.objects.get_or_create(url_id=url_id)
+    return company
