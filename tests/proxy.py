@@ -1,0 +1,124 @@
+"""A server between us and a vendor: it counts what is asked, passes it on, and misbehaves where a test says so.
+
+    with Proxy(server.port) as proxy:
+        proxy.answer = lambda ask: Canned(503, headers={"Retry-After": "120"}) if ask.method == "REPORT" else None
+
+Without a vendor behind it, everything that the test does not answer is 404.
+"""
+
+import http.client
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
+
+
+@dataclass(frozen=True, slots=True)
+class Canned:
+    """An answer. promised: a Content-Length that is not the body's. trickle: after the body, a byte now and then,
+    until the client hangs up."""
+
+    status: int = 207
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    promised: int | None = None
+    trickle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request as it came in. number: from 1."""
+
+    number: int
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    _port: int | None
+
+    def forward(self) -> Canned:
+        """What the vendor answers."""
+        if self._port is None:
+            return Canned(404)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        try:
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+            connection.request(self.method, self.path, self.body or None, {**headers, "Accept-Encoding": "identity"})
+            answer = connection.getresponse()
+            kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
+            return Canned(answer.status, answer.read(), kept)
+        finally:
+            connection.close()
+
+
+class Proxy:
+    """url: where to point an account. asked: every request so far. answer: None for an ask passes it on."""
+
+    def __init__(self, port_behind: int | None = None) -> None:
+        self.asked: list[Ask] = []
+        self.answer: Callable[[Ask], Canned | None] = lambda ask: None
+        self._behind = port_behind
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def __getattr__(self, name: str) -> Callable[[], None]:
+                if name.startswith("do_"):
+                    return lambda: proxy._handle(self)
+                raise AttributeError(name)
+
+            def log_message(self, *arguments: object) -> None:
+                """Tests read `asked`."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def methods(self) -> list[str]:
+        return [ask.method for ask in self.asked]
+
+    def forget(self) -> None:
+        self.asked.clear()
+
+    def _handle(self, handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        with self._lock:
+            ask = Ask(len(self.asked) + 1, handler.command, handler.path, dict(handler.headers), body, self._behind)
+            self.asked.append(ask)
+        canned = self.answer(ask) or ask.forward()
+        try:
+            self._send(handler, canned)
+        except OSError:
+            handler.close_connection = True
+
+    def _send(self, handler: BaseHTTPRequestHandler, canned: Canned) -> None:
+        handler.send_response(canned.status)
+        for name, value in canned.headers.items():
+            handler.send_header(name, value)
+        length = len(canned.body) if canned.promised is None else canned.promised
+        handler.send_header("Content-Length", str(10**6 if canned.trickle else length))
+        handler.end_headers()
+        handler.wfile.write(canned.body)
+        while canned.trickle and not self._closing.wait(0.01):
+            handler.wfile.write(b" ")
+        if canned.promised is not None:
+            handler.close_connection = True
