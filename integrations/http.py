@@ -100,9 +100,10 @@ class Session:
                 **headers,
                 "Authorization": self._authorization,
             },
-            extensions={"timeout": {"connect": seconds, "read": seconds, "write": seconds, "pool": seconds}},
+            extensions={"timeout": {"connect": seconds, "write": seconds, "pool": seconds}},
         )
-        # Twice the longest silence. It stays below the lease that `checkpoint` renewed.
+        # A server may think for long over ten thousand events before it says a word; all of it stays below the lease
+        # that `checkpoint` renewed.
         token = _deadline.set(time.monotonic() + 2 * seconds)
         try:
             with _failures_named(url):
