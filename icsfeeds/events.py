@@ -111,3 +111,14 @@ def _url(url: str) -> str:
     if not web or _NOT_IN_URLS.search(url):
         return ""
     return writer.line("URL:" + quote(url, safe=_URL_SAFE))
+
+
+def alone(row: FeedRow, uid: str, clock: Clock, *, before: str = "") -> str:
+    """The component of a row that happens once. before: lines that stand before DTSTART, such as RECURRENCE-ID."""
+    times = clock.once(row.start_time, row.end_time, all_day=row.all_day, time_zone=row.time_zone)
+    return vevent(row, uid, before + times)
+
+
+def own_uid(uid: str, recurrence_id: str) -> str:
+    """The UID of an instance that stands beside its series."""
+    return f"{uid}/{recurrence_id}"

@@ -11,10 +11,10 @@ from datetime import timedelta
 import structlog
 
 from icsfeeds import writer
-from icsfeeds.events import Clock
+from icsfeeds.events import Clock, alone
 from icsfeeds.families import Family, families
 from icsfeeds.rows import FeedRow
-from icsfeeds.series import alone, orphans, series
+from icsfeeds.series import orphans, series
 from icsfeeds.vtimezone import vtimezone
 
 # A part of the feeds' ETags: raise it whenever the same rows come out as other bytes.
@@ -54,9 +54,9 @@ def _events(family: Family, clock: Clock, year: int) -> list[str]:
     try:
         if master is None:
             return list(orphans(family, clock))
-        if master.recurrence_rule or master.rdates:
+        if master.recurrence_rule or master.rdates or family.overrides:
             return series(master, family, clock, year=year)
-        return [alone(master, family.uid, clock), *orphans(family, clock)]
+        return [alone(master, family.uid, clock)]
     # Whatever is wrong with one entry, the others are shown: a feed never breaks over a row.
     except Exception as error:  # noqa: BLE001
         shown = master or family.overrides[0]
