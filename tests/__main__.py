@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> int:
 def pytest(selection: str, arguments: list[str], **environment: str) -> int:
     """Run pytest on the tests that `selection` marks; its exit code. With arguments, one run may select nothing."""
     kept = {name: value for name, value in os.environ.items() if name not in environment}
-    given = {name: value for name, value in environment.items() if value}
+    # Importing the service has named the production's settings.
+    given = {"DJANGO_SETTINGS_MODULE": "tests.settings"} | {name: value for name, value in environment.items() if value}
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-m", selection, *arguments]
     code = subprocess.run(command, env={**kept, **given}, check=False).returncode
     return 0 if arguments and code == _NOTHING_COLLECTED else code
