@@ -9,24 +9,22 @@ from calendars.viewsets.meetings import MeetingViewSet
 from calendars.viewsets.syncs import CompanySyncViewSet, SyncRunViewSet, UserSyncViewSet
 
 _USER = "users/<user:user_unique_id>"
-_LIST = {"get": "list"}
-_ONE = {"get": "retrieve"}
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path(f"{_USER}/calendar_accounts", CalendarAccountViewSet.as_view({**_LIST, "post": "create"})),
+    path(f"{_USER}/calendar_accounts", CalendarAccountViewSet.as_view({"get": "list", "post": "create"})),
     path(
         f"{_USER}/calendar_accounts/<str:id>",
-        CalendarAccountViewSet.as_view({**_ONE, "put": "update", "delete": "destroy"}),
+        CalendarAccountViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
     ),
-    path(f"{_USER}/calendar_accounts/<str:account_id>/calendars", CalendarViewSet.as_view(_LIST)),
+    path(f"{_USER}/calendar_accounts/<str:account_id>/calendars", CalendarViewSet.as_view({"get": "list"})),
     path(
         f"{_USER}/calendar_accounts/<str:account_id>/calendars/<str:id>",
-        CalendarViewSet.as_view({**_ONE, "put": "update"}),
+        CalendarViewSet.as_view({"get": "retrieve", "put": "update"}),
     ),
     path(f"{_USER}/calendar/sync", UserSyncViewSet.as_view({"post": "create"})),
     path("calendar/sync", CompanySyncViewSet.as_view({"post": "create"})),
-    path("calendar/syncs", SyncRunViewSet.as_view(_LIST)),
-    path("calendar/syncs/<str:id>", SyncRunViewSet.as_view(_ONE)),
-    path(f"{_USER}/meetings", MeetingViewSet.as_view(_LIST)),
-    path(f"{_USER}/meetings/<str:id>", MeetingViewSet.as_view(_ONE)),
+    path("calendar/syncs", SyncRunViewSet.as_view({"get": "list"})),
+    path("calendar/syncs/<str:id>", SyncRunViewSet.as_view({"get": "retrieve"})),
+    path(f"{_USER}/meetings", MeetingViewSet.as_view({"get": "list"})),
+    path(f"{_USER}/meetings/<str:id>", MeetingViewSet.as_view({"get": "retrieve"})),
 ]

@@ -26,6 +26,10 @@ class EncryptedJSONField(models.TextField):
     Raises `cryptography.fernet.InvalidToken` on load when no configured key fits.
     """
 
+    # For the type checker: what goes in and comes out is any JSON value, not the column's text.
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
+
     def get_prep_value(self, value: Any) -> str | None:
         return None if value is None else fernet().encrypt(json.dumps(value).encode()).decode()
 

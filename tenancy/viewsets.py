@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core import exceptions
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework.serializers import BaseSerializer, ValidationError
 from rest_framework.viewsets import GenericViewSet
@@ -56,7 +56,7 @@ class TenantViewSet(GenericViewSet[Any]):
         rows = filters.filtered(super().filter_queryset(queryset), query, self.filterable)
         return filters.ordered(filters.searched(rows, query, self.searchable), query, self.sortable)
 
-    def get_object(self) -> Model:
+    def get_object(self) -> Any:
         """The row, or Http404; the exception handler words it by `resource_name`."""
         try:
             found = self.get_queryset().filter(unique_id=self.kwargs[self.lookup_url_kwarg]).first()

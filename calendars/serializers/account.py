@@ -16,7 +16,7 @@ _TOKEN_FIELDS = ("access_token", "refresh_token", "expires_at", "token_type", "s
 _SECRET_LENGTH = 16_384
 
 
-class ScopesField(serializers.Field):  # type: ignore[type-arg]
+class ScopesField(serializers.Field):
     """OAuth scopes: a list, or blank-separated text as the token endpoints answer it (RFC 6749 §3.3)."""
 
     default_error_messages = {"invalid": "Give a list of scopes, or text with blanks between them."}
@@ -28,7 +28,7 @@ class ScopesField(serializers.Field):  # type: ignore[type-arg]
         return tuple(words)
 
 
-class CalendarAccountSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
+class CalendarAccountSerializer(serializers.ModelSerializer):
     """An account. Tokens, passwords and codes go in and never come out."""
 
     id = serializers.UUIDField(source="unique_id", read_only=True)

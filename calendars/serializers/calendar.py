@@ -8,7 +8,7 @@ from calendars.models import Calendar
 from tenancy.serializers import UTCDateTimeField, utc_text
 
 
-class CalendarSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
+class CalendarSerializer(serializers.ModelSerializer):
     """A remote calendar and how its mirror fares; only `sync_enabled` can be changed.
 
     `withheld` and `held_deletions` show the first few; the counts beside them tell how many there are.

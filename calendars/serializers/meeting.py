@@ -15,7 +15,7 @@ class ParticipantSerializer(plain.ModelSerializer[MeetingParticipant]):
         fields = ("name", "email", "role", "rsvp_status")
 
 
-class MeetingSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
+class MeetingSerializer(serializers.ModelSerializer):
     """A meeting with who takes part."""
 
     id = serializers.UUIDField(source="unique_id", read_only=True)

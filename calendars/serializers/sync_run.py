@@ -6,7 +6,7 @@ from calendars.models import AccountRun, SyncRun
 from tenancy.serializers import UTCDateTimeField
 
 
-class SyncRequestSerializer(serializers.Serializer):  # type: ignore[type-arg]
+class SyncRequestSerializer(serializers.Serializer):
     """How to sync. sync_from and sync_to are read and narrow nothing: the mirror always covers everything."""
 
     force_refresh = serializers.BooleanField(
@@ -25,7 +25,7 @@ def sentences(run: SyncRun) -> list[str]:
     ]
 
 
-class SyncRunSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
+class SyncRunSerializer(serializers.ModelSerializer):
     """A run and its sums over accounts."""
 
     id = serializers.UUIDField(source="unique_id", read_only=True)

@@ -74,17 +74,19 @@ def connect(
     that has no backend here can be created and waits too. Raises `BadProviderData`.
     """
     credentials = _credentials(provider, email=email, provider_data=provider_data, tokens=tokens)
+    wanted = identity_of(provider, email=email, credentials=credentials)
     with transaction.atomic():
-        account = _same_connection(user, provider=provider, email=email, credentials=credentials)
+        account = _same_connection(user, provider=provider, email=email, identity=wanted, waiting=bool(credentials))
         if account is None:
-            account, _ = CalendarAccount.objects.get_or_create(
-                user=user,
-                provider=provider,
-                identity=identity_of(provider, email=email, credentials=credentials),
-                defaults={"company_id": user.company_id, "email": email},
+            account = _locked(
+                CalendarAccount.objects.get_or_create(
+                    user=user,
+                    provider=provider,
+                    identity=wanted,
+                    defaults={"company_id": user.company_id, "email": email},
+                )[0]
             )
-        account = _locked(account)
-        account.identity = identity_of(provider, email=email, credentials=credentials or account.credentials)
+        account.identity = wanted if credentials is not None else account.identity
         account.email = email
         account.name = name or account.name
         account.external_user_id = external_user_id or account.external_user_id
@@ -217,16 +219,16 @@ def _credentials(
 
 
 def _same_connection(
-    user: CrmUser, *, provider: str, email: str, credentials: dict[str, Any] | None
+    user: CrmUser, *, provider: str, email: str, identity: str, waiting: bool
 ) -> CalendarAccount | None:
-    """The row that a new request means: the same connection; else, by e-mail, one that still waits for credentials,
-    or any one when the request brings none."""
-    accounts = CalendarAccount.objects.filter(user=user, provider=provider).defer("credentials").order_by("pk")
-    exact = accounts.filter(identity=identity_of(provider, email=email, credentials=credentials)).first()
+    """The row that a request means, locked: the same connection; else, by e-mail, one that still waits for
+    credentials (`waiting`: the request brings them), or any one."""
+    accounts = CalendarAccount.objects.select_for_update().filter(user=user, provider=provider).order_by("pk")
+    exact = accounts.filter(identity=identity).first()
     if exact is not None:
         return exact
     by_email = accounts.filter(email__iexact=email)
-    if credentials is not None:
+    if waiting:
         by_email = by_email.filter(credentials=None)
     return by_email.first()
 

@@ -48,13 +48,8 @@ class CalendarAccountViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
 
     def get_queryset(self) -> QuerySet[CalendarAccount]:
         """Without the secrets: a list must not decrypt what it does not show."""
-        return (
-            super()
-            .get_queryset()
-            .select_related("user")
-            .defer("credentials", "provider_state")
-            .annotate(held_deletions_count=Coalesce(Subquery(_HELD), 0))
-        )
+        rows: QuerySet[CalendarAccount] = super().get_queryset().select_related("user")
+        return rows.defer("credentials", "provider_state").annotate(held_deletions_count=Coalesce(Subquery(_HELD), 0))
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Connect; the same connection again is a reconnect of the same account."""

@@ -143,7 +143,7 @@ def _names(company: Company, booking: Booking) -> tuple[MeetingUid, MeetingUid |
 
 def _meeting_of(name: MeetingUid, old: MeetingUid | None, *, now: datetime) -> Meeting | None:
     """The one meeting of both names, locked. Where each has one, the newer name's takes in the older's names."""
-    pks = {row.meeting_id for row in (name, old) if row is not None} - {None}
+    pks = [row.meeting_id for row in (name, old) if row is not None and row.meeting_id is not None]
     found = {meeting.pk: meeting for meeting in Meeting.objects.select_for_update().filter(pk__in=pks).order_by("pk")}
     kept = found.pop(name.meeting_id, None) if name.meeting_id else None
     if kept is None or old is None:

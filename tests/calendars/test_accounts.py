@@ -17,6 +17,7 @@ from calendars.services.meetings import Facts
 from tenancy.errors import NotFound
 from tenancy.models import Company, CrmUser
 from tests.calendars.mirror import MEMORY
+from tests.together import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -98,7 +99,7 @@ def test_same_connection_again_is_the_same_account_with_its_rows(alice: CrmUser)
     again.refresh_from_db()
     assert again.pk == first.pk
     assert (again.status, again.connected, again.failures, again.last_error) == ("active", True, 0, "")
-    assert again.credentials["password"] == "second"
+    assert again.credentials == {**DATA, "password": "second"}
     assert again.next_attempt_at == LATER
     assert BusyBlock.objects.count() == 2
 
@@ -270,3 +271,12 @@ def test_secrets_show_in_no_text_of_the_values_that_hold_them(alice: CrmUser) ->
     tokens = Tokens(access_token="canary-access", refresh_token="canary-refresh")
     account = connected(alice, provider="google", provider_data=None, tokens=tokens)
     assert "canary" not in repr(tokens) + repr(account) + str(account)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("waiting", [False, True], ids=["anew", "on an account that waits"])
+def test_same_connection_made_eight_times_at_once_is_one_account(alice: CrmUser, waiting: bool) -> None:
+    if waiting:
+        connected(alice, provider_data=None)
+    at_once([lambda: connected(alice)] * 8)
+    assert CalendarAccount.objects.get().credentials == DATA

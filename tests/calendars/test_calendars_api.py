@@ -31,7 +31,9 @@ def test_calendar_shows_what_the_remote_says_of_it_and_how_its_mirror_fares(
 ) -> None:
     calendar = calendar_of(account)
     Calendar.objects.update(name="Work", color="#ff0000", time_zone="Europe/Berlin", primary=True, held_count=1)
-    BusyBlock.objects.filter(external_event_id="e0").update(absent_since=datetime(2026, 3, 2, tzinfo=UTC), title="Lunch")
+    BusyBlock.objects.filter(external_event_id="e0").update(
+        absent_since=datetime(2026, 3, 2, tzinfo=UTC), title="Lunch"
+    )
     data = alice().get(f"{path}/{calendar.unique_id}").json()["data"]
     assert (data["type"], data["id"]) == ("calendar", str(calendar.unique_id))
     shown = data["attributes"]

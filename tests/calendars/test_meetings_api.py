@@ -31,7 +31,10 @@ def booked(
         meeting_url="https://video.example/1",
         meeting_type="consultation",
     )
-    people = [Participant(email="alice@acme.example", role="host"), Participant(email="carol@example.com", name="Carol")]
+    people = [
+        Participant(email="alice@acme.example", role="host"),
+        Participant(email="carol@example.com", name="Carol"),
+    ]
     return meetings.schedule(
         company, source="calcom", facts=facts, user=user, participants=people, status=status, said_at=NOON, now=NOON
     )

@@ -120,7 +120,9 @@ def test_body_of_the_sdk_is_understood(no_worker: None) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"force_refresh": "perhaps"}, {"sync_from": "yesterday"}, {"sync_to": 20260101}], ids=lambda body: next(iter(body))
+    "body",
+    [{"force_refresh": "perhaps"}, {"sync_from": "yesterday"}, {"sync_to": 20260101}],
+    ids=lambda body: next(iter(body)),
 )
 def test_sync_body_that_cannot_be_read_names_its_field_and_starts_nothing(body: dict[str, Any]) -> None:
     response = alice().post("/users/alice/calendar/sync", {"sync": body})
@@ -184,7 +186,7 @@ def test_list_shows_a_user_their_own_runs_and_an_administrator_all(no_worker: No
     assert listed == [ids[mine]]
     assert alice().get(f"/calendar/syncs/{whole.unique_id}").status_code == 404
     admin = acme_admin()
-    assert [item["id"] for item in admin.get("/calendar/syncs").json()["data"]][0] == ids[whole]
+    assert admin.get("/calendar/syncs").json()["data"][0]["id"] == ids[whole]
     assert [item["id"] for item in admin.get("/calendar/syncs?status=failed").json()["data"]] == [ids[theirs]]
     found = admin.get("/calendar/syncs?user_unique_id=alice").json()["data"]
     assert [item["id"] for item in found] == [ids[mine]]

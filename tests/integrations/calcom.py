@@ -50,7 +50,9 @@ def delivery(
     return {"triggerEvent": trigger, "createdAt": f"2026-03-01T{at}:00.000Z", "payload": payload}
 
 
-def moved(uid: str, old: str, *, at: str, hour: int, trigger: str = "BOOKING_RESCHEDULED", **facts: Any) -> dict[str, Any]:
+def moved(
+    uid: str, old: str, *, at: str, hour: int, trigger: str = "BOOKING_RESCHEDULED", **facts: Any
+) -> dict[str, Any]:
     """The booking `old` moved to `hour` o'clock of 21 March, as `uid`."""
     start, end = f"2026-03-21T{hour:02}:00:00Z", f"2026-03-21T{hour:02}:30:00Z"
     return delivery(trigger, uid, at=at, start=start, end=end, rescheduleUid=old, **facts)

@@ -1,11 +1,10 @@
 """What deliveries make of meetings: in order, out of order, twice, and at once."""
 
 import itertools
-import threading
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from busyblocks.models import BusyBlock
@@ -15,6 +14,7 @@ from integrations.calcom import handlers, payloads
 from integrations.models import WebhookDelivery
 from tenancy.models import CrmUser
 from tests.integrations.calcom import acme, compact, delivery, moved, user_with_account
+from tests.together import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -212,26 +212,8 @@ def test_ical_uid_of_the_booking_is_the_rows_so_that_its_synced_copy_can_be_told
     assert BusyBlock.objects.get().uid == "abc@cal.com"
 
 
-def at_once(jobs: list[int]) -> None:
-    """Work off these deliveries in as many threads, all started together."""
-    barrier = threading.Barrier(len(jobs))
-    failures: list[BaseException] = []
-
-    def run(pk: int) -> None:
-        try:
-            barrier.wait()
-            deliveries.work_off(pk, now=timezone.now())
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(pk,)) for pk in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+def work_off_at_once(pks: list[int]) -> None:
+    at_once([partial(deliveries.work_off, pk, now=timezone.now()) for pk in pks])
 
 
 def received(document: dict[str, Any]) -> int:
@@ -243,7 +225,7 @@ def received(document: dict[str, Any]) -> int:
 
 @pytest.mark.django_db(transaction=True)
 def test_one_delivery_told_twelve_times_at_once_is_one_meeting(alice: CrmUser) -> None:
-    at_once([received(CREATED) for _ in range(12)])
+    work_off_at_once([received(CREATED) for _ in range(12)])
     settle()
     assert (Meeting.objects.count(), BusyBlock.objects.count()) == (1, 1)
 
@@ -261,7 +243,7 @@ def test_one_delivery_told_twelve_times_at_once_is_one_meeting(alice: CrmUser) -
 def test_story_told_all_at_once_ends_as_told_in_order(
     alice: CrmUser, story: list[dict[str, Any]], status: str, start: str
 ) -> None:
-    at_once([received(document) for document in story for _ in range(2)])
+    work_off_at_once([received(document) for document in story for _ in range(2)])
     settle()
     told = state()
     assert (told["status"], told["start"][:13]) == (status, start)

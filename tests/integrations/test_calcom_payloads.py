@@ -89,7 +89,8 @@ def test_form_of_plain_fields_holds_a_booking() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-03-20T10:00:00Z", "2026-03-20T10:00:00+00:00", "2026-03-20T10:00:00.000Z", "2026-03-20T11:00:00+01:00"]
+    "text",
+    ["2026-03-20T10:00:00Z", "2026-03-20T10:00:00+00:00", "2026-03-20T10:00:00.000Z", "2026-03-20T11:00:00+01:00"],
 )
 def test_time_is_read_in_every_spelling(text: str) -> None:
     assert payloads.moment(text) == TEN
@@ -126,7 +127,9 @@ def test_rubbish_is_unreadable_and_breaks_nothing(body: bytes) -> None:
         payloads.envelope(body)
 
 
-@pytest.mark.parametrize("rubbish", [None, 7, -1, 1.5, True, "x", "\0", "\ud800", [], [[]], [None], {}, {"a": {}}, 10**30])
+@pytest.mark.parametrize(
+    "rubbish", [None, 7, -1, 1.5, True, "x", "\0", "\ud800", [], [[]], [None], {}, {"a": {}}, 10**30]
+)
 @pytest.mark.parametrize(
     "name",
     [
@@ -186,7 +189,10 @@ def test_end_that_is_not_said_follows_from_the_length() -> None:
 @pytest.mark.parametrize(
     ("facts", "link"),
     [
-        ({"metadata": {"videoCallUrl": "https://a.example"}, "videoCallData": {"url": "https://b.example"}}, "https://a.example"),
+        (
+            {"metadata": {"videoCallUrl": "https://a.example"}, "videoCallData": {"url": "https://b.example"}},
+            "https://a.example",
+        ),
         ({"videoCallData": {"url": "https://b.example"}, "location": "https://c.example"}, "https://b.example"),
         ({"location": "https://c.example"}, "https://c.example"),
         ({"location": "integrations:daily"}, ""),
@@ -206,11 +212,16 @@ def test_location_that_only_names_a_video_app_is_no_place() -> None:
 
 def test_guests_named_by_the_booker_take_part() -> None:
     named = ["Guest@example.com", "alice@acme.example", "client@example.com", 7]
-    attendees = read(delivery("BOOKING_CREATED", responses={"guests": {"label": "who else?", "value": named}})).attendees
+    attendees = read(
+        delivery("BOOKING_CREATED", responses={"guests": {"label": "who else?", "value": named}})
+    ).attendees
     assert attendees == (Person(email="client@example.com", name="Client"), Person(email="guest@example.com"))
 
 
-@pytest.mark.parametrize(("name", "zone"), [("Europe/Berlin", "Europe/Berlin"), ("Nowhere/At_All", "UTC"), ("../etc/passwd", "UTC"), (7, "UTC")])
+@pytest.mark.parametrize(
+    ("name", "zone"),
+    [("Europe/Berlin", "Europe/Berlin"), ("Nowhere/At_All", "UTC"), ("../etc/passwd", "UTC"), (7, "UTC")],
+)
 def test_zone_that_does_not_exist_reads_as_utc(name: Any, zone: str) -> None:
     organizer = {"email": "alice@acme.example", "timeZone": name}
     assert read(delivery("BOOKING_CREATED", host=None, organizer=organizer)).time_zone == zone

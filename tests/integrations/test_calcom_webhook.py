@@ -142,7 +142,16 @@ def test_body_beyond_the_cap_is_a_413_document_and_is_not_kept(settings: LazySet
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"not json", b"[1]", b'{"payload": {}}', b"[" * 50_000, b'{"a":' * 50_000, "Größe".encode("latin-1"), b"\x00"],
+    [
+        b"",
+        b"not json",
+        b"[1]",
+        b'{"payload": {}}',
+        b"[" * 50_000,
+        b'{"a":' * 50_000,
+        "Größe".encode("latin-1"),
+        b"\x00",
+    ],
     ids=range(8),
 )
 def test_body_that_nobody_can_read_is_a_400_document_and_is_kept(body: bytes) -> None:
@@ -224,9 +233,7 @@ def test_task_of_a_deleted_delivery_does_nothing() -> None:
     tasks.handle_delivery(12345)
 
 
-def test_trouble_of_the_database_is_tried_again_later(
-    no_worker: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trouble_of_the_database_is_tried_again_later(no_worker: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_args: Any, **_facts: Any) -> None:
         raise DatabaseError("canary-detail")
 
