@@ -3,12 +3,16 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularSwaggerView
 
-from config import health
+from config import health, openapi
 
 urlpatterns = [
+    path("health", health.ready),
     path("health/live", health.live),
     path("health/ready", health.ready),
+    path("openapi.json", openapi.description, name="openapi"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="openapi", throttle_classes=[])),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("", include("busyblocks.urls")),
