@@ -143,7 +143,10 @@ class CalDAVServer:
             self.request("DELETE", f"{self._path(calendar)}{quote(name)}.ics")
 
     def forget_tokens(self) -> None:
-        """From now on every sync token that it gave out is unknown to it."""
+        """Every sync token that it gave out is unknown to it, once the calendar has changed again.
+
+        (A token of Radicale's is a digest of the calendar: of the present one it can say that nothing changed.)
+        """
         raise NotImplementedError
 
     def empty(self, calendar: str) -> None:
