@@ -20,13 +20,15 @@ _SECRETS = (
     (re.compile(r"pk_live_[A-Za-z0-9_]+"), "[redacted]"),
     (re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), "[redacted]"),
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), r"\1[redacted]@"),
+    # PostgreSQL shows the row that it refused: titles, names, whatever it holds.
+    (re.compile(r"(?m)^(DETAIL|CONTEXT):.*$"), r"\1: [redacted]"),
 )
 
 log = structlog.get_logger("request")
 
 
 def redacted(text: str) -> str:
-    """`text` without feed tokens, bearer tokens, API keys, JWTs and passwords in URLs."""
+    """`text` without feed tokens, bearer tokens, API keys, JWTs, passwords in URLs and refused rows."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text

@@ -20,6 +20,7 @@ from busyblocks.models import BusyBlock
 from busyblocks.recurrence import recurs_until
 from calendars.models import AccountRun, Calendar, CalendarAccount, WithheldEvent
 from calendars.providers import Delta, Snapshot, Withheld
+from calendars.sync import bulk
 from calendars.sync import lease as leases
 from calendars.sync.brake import implied_deletions
 from calendars.sync.lease import Lease
@@ -31,7 +32,6 @@ log = structlog.get_logger("sync")
 
 # Rows of one INSERT; SQLite takes at most 32,766 values in a statement, PostgreSQL 65,535 (here about 35 a row).
 _BATCH_ROWS = 500
-_WRITTEN = [*ENTRY_COLUMNS, "recurs_until", "absent_since", "updated_at"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,13 +158,8 @@ def _write_alone(row: BusyBlock) -> Withheld | None:
 
 
 def _upsert(rows: list[BusyBlock]) -> None:
-    """New rows are inserted; those with a key are rewritten by it, which a bulk_update does ten times slower."""
-    new = [row for row in rows if row.pk is None]
-    known = [row for row in rows if row.pk is not None]
-    if new:
-        BusyBlock.objects.bulk_create(new)
-    if known:
-        BusyBlock.objects.bulk_create(known, update_conflicts=True, update_fields=_WRITTEN, unique_fields=["id"])
+    bulk.insert([row for row in rows if row.pk is None])
+    bulk.rewrite([row for row in rows if row.pk is not None])
 
 
 def _row(account: CalendarAccount, calendar: Calendar, entry: Entry, *, pk: int | None = None) -> BusyBlock:
