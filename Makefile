@@ -40,4 +40,6 @@ setup: .venv/dev.stamp
 	@touch $@ .venv/demo.stamp
 
 clean:
+	@if [ -e var/demo.lock ] && command -v flock >/dev/null && ! flock -n var/demo.lock true; then \
+		echo "The demo is running here; stop it first." >&2; exit 1; fi
 	rm -rf var .venv/demo.stamp .venv/dev.stamp
