@@ -73,9 +73,7 @@ def folded_id(text: str) -> str:
     return f"{text[: ID_LENGTH - 65]}#{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def fbtype_of(
-    *, transparency: str, status: str, answer: str = "", unavailable: bool = False
-) -> FreeBusyType:
+def fbtype_of(*, transparency: str, status: str, answer: str = "", unavailable: bool = False) -> FreeBusyType:
     """How an entry counts in free/busy (RFC 5545 §3.2.9).
 
     `answer` is the owner's own PARTSTAT in lower case ("" where they are not an attendee); `unavailable` says

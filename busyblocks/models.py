@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from tenancy.models import Company, CrmUser, new_unique_id
 
@@ -81,6 +81,11 @@ class BusyBlockQuerySet(models.QuerySet["BusyBlock"]):
         """Rows that the API may change: neither mirrored nor written by a meeting."""
         return self.filter(origin=None, meeting_key="")
 
+    def without_copies(self) -> Self:
+        """Without the mirrored copies of meetings: the same UID in a calendar is the same time (RFC 5545 §3.8.4.7)."""
+        meetings = BusyBlock.objects.filter(user=OuterRef("user"), uid=OuterRef("uid")).exclude(meeting_key="")
+        return self.exclude(Q(origin__isnull=False) & ~Q(uid="") & Exists(meetings))
+
     def may_touch(self, start: datetime, end: datetime) -> Self:
         """A superset of the rows with an instance in [start, end): a bound for expansion, not an answer.
 
@@ -88,8 +93,12 @@ class BusyBlockQuerySet(models.QuerySet["BusyBlock"]):
         caller widening the span.
         """
         once = Q(recurring=False, start_time__lt=end, end_time__gte=start)
-        series = Q(recurring=True, start_time__lt=end) & (Q(recurs_until=None) | Q(recurs_until__gte=start))
-        return self.filter(once | series)
+        # An RDATE may lie before its series' start.
+        begun = Q(start_time__lt=end) | ~Q(rdates=[])
+        series = Q(recurring=True) & begun & (Q(recurs_until=None) | Q(recurs_until__gte=start))
+        # Stands for all later instances of its series, too.
+        onward = Q(this_and_future=True, start_time__lt=end)
+        return self.filter(once | series | onward)
 
 
 class BusyBlock(models.Model):

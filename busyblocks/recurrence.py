@@ -22,8 +22,8 @@ from busyblocks.models import EventStatus
 from busyblocks.rules import Budget
 from busyblocks.timespans import EARLIEST, LATEST, Span
 
-# One series costs at most this much, whoever asks: a daily rule over 130 years.
-SERIES_STEPS = 50_000
+# One series costs at most this much, whoever asks: a daily rule over 80 years.
+SERIES_STEPS = 30_000
 # RDATEs and EXDATEs of one series: what a daily meeting loses or wins in 13 years.
 MAX_DATES = 5_000
 _DAY = timedelta(days=1)

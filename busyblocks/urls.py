@@ -1,5 +1,17 @@
 """Paths of this app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+import tenancy.paths  # noqa: F401  # registers <user:…>
+from busyblocks.viewsets import BusyBlockViewSet, FreeBusyViewSet
+
+_USER = "users/<user:user_unique_id>"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path(f"{_USER}/busy_blocks", BusyBlockViewSet.as_view({"get": "list", "post": "create"})),
+    path(
+        f"{_USER}/busy_blocks/<str:id>",
+        BusyBlockViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
+    ),
+    path(f"{_USER}/free_busy", FreeBusyViewSet.as_view({"get": "retrieve"})),
+]

@@ -1,0 +1,86 @@
+"""Busy blocks written by hand: made, changed and taken away, each with the revision of its user in one transaction."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from busyblocks.entries import ENTRY_COLUMNS, Entry
+from busyblocks.errors import BlockIsMirrored
+from busyblocks.models import BusyBlock, Source
+from busyblocks.recurrence import recurs_until
+from tenancy.models import CrmUser, bump_revision
+
+# Columns that an entry of another source decides, and that a hand-written row keeps for itself.
+_OWN = {"uid", "sequence", "etag", "recurrence_id", "this_and_future", "classification"}
+_WRITTEN = tuple(name for name in ENTRY_COLUMNS if name not in _OWN)
+
+
+def create(
+    user: CrmUser,
+    entry: Entry,
+    *,
+    source: str = Source.MANUAL,
+    source_id: str = "",
+    metadata: dict[str, Any] | None = None,
+    now: datetime,
+) -> BusyBlock:
+    """A new row of the user. Its UID is made from its public id, so that every feed names it the same for ever."""
+    block = BusyBlock(company_id=user.company_id, user=user, source=source or Source.MANUAL, source_id=source_id)
+    block.metadata = metadata or {}
+    _take(block, entry)
+    block.uid = f"{block.unique_id}@{urlsplit(settings.PUBLIC_URL).hostname or 'localhost'}"
+    with transaction.atomic():
+        block.save(force_insert=True)
+        bump_revision(user.pk, at=now)
+    return block
+
+
+def change(
+    block: BusyBlock,
+    entry: Entry,
+    *,
+    source: str | None = None,
+    source_id: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    now: datetime,
+) -> BusyBlock:
+    """The row as `entry` says it is now; what is None stays. Raises `BlockIsMirrored`."""
+    check_editable(block)
+    _take(block, entry)
+    block.source = block.source if source is None else source or Source.MANUAL
+    block.source_id = block.source_id if source_id is None else source_id
+    block.metadata = block.metadata if metadata is None else metadata
+    with transaction.atomic():
+        block.save(update_fields=[*_WRITTEN, "recurs_until", "source", "source_id", "metadata", "updated_at"])
+        # Counted where it is stored: two changes at once are two revisions of the event (RFC 5545 §3.8.7.4).
+        BusyBlock.objects.filter(pk=block.pk).update(sequence=F("sequence") + 1)
+        bump_revision(block.user_id, at=now)
+    block.refresh_from_db(fields=["sequence"])
+    return block
+
+
+def delete(block: BusyBlock, *, now: datetime) -> None:
+    """The row is gone. Raises `BlockIsMirrored`."""
+    check_editable(block)
+    with transaction.atomic():
+        block.delete()
+        bump_revision(block.user_id, at=now)
+
+
+def check_editable(block: BusyBlock) -> None:
+    """Raises `BlockIsMirrored`, saying where to change it, unless the row was written by hand."""
+    if block.meeting_key:
+        raise BlockIsMirrored("it is the time of a meeting, so change the booking itself")
+    if not block.editable:
+        raise BlockIsMirrored(f"it is mirrored from a {block.source} calendar, so change the event there")
+
+
+def _take(block: BusyBlock, entry: Entry) -> None:
+    columns = entry.columns()
+    for name in _WRITTEN:
+        setattr(block, name, columns[name])
+    block.recurs_until = recurs_until(entry) if entry.recurring else None
