@@ -1,7 +1,199 @@
-"""The OpenAPI description, true to the bodies that the API takes and gives."""
+"""The OpenAPI description, true to the bodies that the API takes and gives.
 
+Serializers describe attributes; what surrounds them (resource objects, page meta, the wrappers of request bodies, error
+documents) is described here once. Plain Django views are described by hand in `config/openapi_paths.py`.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.renderers import OpenApiJsonRenderer
+from drf_spectacular.utils import Direction
+
+from config.openapi_paths import ANSWERS, OPERATIONS, PARAMETERS
+
+MEDIA_TYPES = ("application/json", "application/vnd.api+json")
+_VERBS = {"list": "list", "retrieve": "get", "create": "create", "update": "update", "destroy": "delete"}
+_REFUSALS = ("401", "403", "404", "422", "429", "4XX", "5XX")
+_STATUSES = {"list": "200", "retrieve": "200", "create": "201", "update": "200", "destroy": "204"}
 
 
 class DocumentSchema(AutoSchema):
-    """drf-spectacular's schema in the JSON:API envelope."""
+    """One operation of a `TenantViewSet`, in the JSON:API envelope."""
+
+    def get_operation_id(self) -> str:
+        name = self.view.resource_name + ("s" if self._is_list_view() else "")
+        return OPERATIONS.get(self._key(), f"{_VERBS[self.view.action]}_{name}")
+
+    def _key(self) -> tuple[str, str]:
+        return type(self.view).__name__, self.view.action
+
+    def get_tags(self) -> list[str]:
+        return [_title(self.view.resource_name) + "s"]
+
+    def get_summary(self) -> str:
+        return self.get_operation_id().replace("_", " ").capitalize()
+
+    def _get_parameters(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = super()._get_parameters()
+        if self._is_list_view():
+            found += self._query_parameters()
+        return found + PARAMETERS.get(self._key(), [])
+
+    def _get_pagination_parameters(self) -> list[dict[str, Any]]:
+        if not self._is_list_view():
+            return []
+        size = {"type": "integer", "minimum": 1, "default": settings.API_PAGE_SIZE}
+        limit = settings.API_PAGE_SIZE_LIMIT
+        return [
+            query("page", "From 1; beyond the last there is nothing.", type="integer", minimum=1, default=1),
+            query("records", f"Rows a page; more than {limit} are taken for {limit}.", **size),
+        ]
+
+    def _query_parameters(self) -> list[dict[str, Any]]:
+        view = self.view
+        found = [query(name, f"Only rows whose {name} is this; several as {name}[].") for name in view.filterable]
+        if view.searchable:
+            found.append(query("search", f"Text in {' or '.join(view.searchable)}, in any case."))
+        if view.sortable:
+            names = ", ".join(view.sortable)
+            found.append(query("sort", f"Fields with commas between them, - before one turns it round: {names}."))
+        return found
+
+    def _get_request_body(self, direction: Direction = "request") -> dict[str, Any] | None:
+        if self.method not in {"POST", "PUT", "PATCH"}:
+            return None
+        component = self.resolve_serializer(self._get_serializer(), direction)
+        attributes = component.ref
+        wrapper = getattr(self.view, "body_name", None) or self.view.resource_name
+        ways = [
+            {**_object(**{wrapper: attributes}), "title": "Wrapped"},
+            {"title": "Flat", "allOf": [attributes]},
+            {**_object(data=_object(attributes=attributes)), "title": "JSON:API"},
+        ]
+        return {
+            "content": {media_type: {"schema": {"anyOf": ways}} for media_type in MEDIA_TYPES},
+            "required": bool(component.schema.get("required")),
+        }
+
+    def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
+        by_hand = ANSWERS.get(self._key())
+        status, schema = by_hand or (_STATUSES[self.view.action], None)
+        answers: dict[str, Any] = {status: {"description": "Done, and nothing to say."}}
+        if status != "204":
+            described = schema or self._document(direction)
+            answers[status] = {
+                "description": "",
+                "content": {media_type: {"schema": described} for media_type in MEDIA_TYPES},
+            }
+        return answers | {refusal: {"$ref": "#/components/responses/Refusal"} for refusal in _REFUSALS}
+
+    def _document(self, direction: Direction) -> dict[str, Any]:
+        attributes = self.resolve_serializer(self._get_serializer(), direction).ref
+        # Rows have UUIDs; what is reckoned (free/busy) is named after its user.
+        is_row = "{id}" in self.path or self.view.action in {"list", "create"}
+        id_schema = {"type": "string", "format": "uuid"} if is_row else {"type": "string"}
+        resource = _object(type={"const": self.view.resource_name}, id=id_schema, attributes=attributes)
+        if self._is_list_view():
+            return _object(
+                data={"type": "array", "items": resource}, meta={"$ref": "#/components/schemas/PageMeta"}
+            )
+        return _object(data=resource)
+
+    def _postprocess_serializer_schema(
+        self, schema: dict[str, Any], serializer: Any, direction: Direction
+    ) -> dict[str, Any]:
+        """In answers every attribute is there, `id` stands outside of them, and columns that may be NULL may be null."""
+        schema = super()._postprocess_serializer_schema(schema, serializer, direction)
+        properties = schema.get("properties", {})
+        properties.pop("id", None)
+        if direction == "response":
+            for name, described in properties.items():
+                if _may_be_null(serializer, name) and isinstance(described.get("type"), str):
+                    described["type"] = [described["type"], "null"]
+            schema["required"] = list(properties)
+        return schema
+
+
+class UTCDateTime(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "tenancy.serializers.UTCDateTimeField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
+
+
+class Moment(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "busyblocks.fields.MomentField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        # A wall time or a date goes in too; out comes an instant.
+        return {"type": "string", "format": "date-time"} if direction == "response" else {"type": "string"}
+
+
+class Moments(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "busyblocks.fields.MomentsField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "string"}}
+
+
+class Scopes(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "calendars.serializers.account.ScopesField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+
+
+class BearerAndAppId(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "tenancy.authentication.BearerAuthentication"
+    name = ["bearer", "appId"]  # noqa: RUF012
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
+        return [
+            {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Who asks."},
+            {"type": "apiKey", "in": "header", "name": "AppId", "description": "At which company."},
+        ]
+
+
+@lru_cache(maxsize=1)
+def _rendered() -> bytes:
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    rendered: bytes = OpenApiJsonRenderer().render(schema)
+    return rendered
+
+
+@require_safe
+def description(_request: HttpRequest) -> HttpResponse:
+    """`/openapi.json`; it says the same for as long as the process lives."""
+    return HttpResponse(_rendered(), content_type="application/json")
+
+
+def query(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"in": "query", "name": name, "description": description, "schema": {"type": "string", **schema}}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _title(resource_name: str) -> str:
+    return resource_name.replace("_", " ").capitalize().replace("Ics", "ICS")
+
+
+def _may_be_null(serializer: Any, name: str) -> bool:
+    field = serializer.fields[name]
+    model = getattr(getattr(serializer, "Meta", None), "model", None)
+    if model is None or not field.read_only or field.source == "*" or "." in field.source:
+        return False
+    try:
+        return bool(model._meta.get_field(field.source).null)
+    except FieldDoesNotExist:
+        return False

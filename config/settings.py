@@ -227,7 +227,13 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Calendar accounts, busy time, meetings and ICS feeds of a company's CRM users.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": PUBLIC_URL}],
+    # What goes in and what comes out are two shapes.
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["config.openapi_paths.add_plain"],
+    "PATH_CONVERTER_OVERRIDES": {"user": {"type": "string", "maxLength": 255}},
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -13,5 +13,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("users/<user:user_unique_id>/ics_tokens", _LIST),
     path("users/<user:user_unique_id>/ics_tokens/<str:id>", _ONE),
     # Whatever stands below /ics/ is a token or nothing, slashes and line breaks too: one answer to all that is wrong.
-    re_path(r"(?s)^calendars/(?P<company_url_id>[^/]+)/ics/(?P<token>.+)\Z", views.feed),
+    re_path(r"^calendars/(?P<company_url_id>[^/]+)/ics/(?P<token>[\s\S]+)\Z", views.feed),
 ]

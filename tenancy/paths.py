@@ -9,7 +9,8 @@ class UserIdConverter:
     Servers decode `%2F` before we see the path, so the id takes what stands before the last word of the route.
     """
 
-    regex = r"(?s:.+)"
+    # Line breaks too; not "(?s:.+)", which would make `reverse` fail for every path of the project.
+    regex = r"[\s\S]+"
 
     def to_python(self, value: str) -> str:
         return value

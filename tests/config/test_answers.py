@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.db import InterfaceError, connection
 from django.test import Client
+from django.urls import reverse
 
 from busyblocks.models import BusyBlock
 from tenancy.models import CrmUser
@@ -97,6 +98,12 @@ def test_admin_keeps_its_slashes_and_its_pages(client):
     assert client.get("/admin").headers["Location"] == "/admin/"
     assert client.get("/admin/login/")["Content-Type"].startswith("text/html")
     assert client.get("/admin/nope/").status_code in {302, 404}
+
+
+def test_paths_can_be_made_from_their_names():
+    """One expression that cannot be turned round breaks `reverse` for the admin too."""
+    assert reverse("openapi") == "/openapi.json"
+    assert reverse("admin:index") == "/admin/"
 
 
 # Users --------------------------------------------------------------------------------------------------------------
