@@ -1,15 +1,13 @@
 """`/users/:user_unique_id/meetings`"""
 
-from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from rest_framework.exceptions import ValidationError
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 
+from busyblocks.filters import span_asked
 from calendars.models import Meeting
 from calendars.serializers.meeting import MeetingSerializer
-from tenancy.serializers import UTCDateTimeField
 from tenancy.viewsets import TenantViewSet
 
 
@@ -26,18 +24,8 @@ class MeetingViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Half-open, as all spans: what ends when it starts is outside, a moment without length inside is in."""
         rows = super().filter_queryset(queryset)
-        start, end = (self._moment(name) for name in ("start_time", "end_time"))
-        if start is not None and end is not None and end <= start:
-            raise ValidationError({"end_time": "It must lie after start_time."})
-        if start is not None:
-            rows = rows.filter(Q(end_time__gt=start) | Q(start_time__gte=start))
-        return rows if end is None else rows.filter(start_time__lt=end)
-
-    def _moment(self, name: str) -> datetime | None:
-        text = self.request.query_params.get(name, "")
-        if not text:
-            return None
-        try:
-            return UTCDateTimeField().to_internal_value(text)
-        except ValidationError as error:
-            raise ValidationError({name: error.detail}) from None
+        span = span_asked(self.request.query_params)
+        if span is None:
+            return rows
+        inside = Q(end_time__gt=span.start) | Q(start_time__gte=span.start)
+        return rows.filter(inside, start_time__lt=span.end)
