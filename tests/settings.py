@@ -25,5 +25,3 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
 CELERY_TASK_ALWAYS_EAGER = True
 # Hashing is slow on purpose; tests sign in often.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# A task runs where it is sent, whatever broker there is; the fixture `broker` sends it to the real one.
-CELERY_TASK_ALWAYS_EAGER = True
