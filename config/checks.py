@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, register
 
 from config import env
 
@@ -39,7 +40,7 @@ def environment_is_for_production(**_: Any) -> list[CheckMessage]:
         )
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         found.append(
-            Warning(
+            checks.Warning(
                 "DATABASE_URL names an SQLite file: one machine, and one writer at a time.",
                 hint="For example postgresql://user:password@localhost:5432/calendar.",
                 id="config.W101",
@@ -47,7 +48,7 @@ def environment_is_for_production(**_: Any) -> list[CheckMessage]:
         )
     if not settings.REDIS_URL:
         found.append(
-            Warning(
+            checks.Warning(
                 "REDIS_URL is not set: without a broker syncs run inside of the requests that ask for them.",
                 hint="For example redis://localhost:6379/0.",
                 id="config.W102",

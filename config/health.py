@@ -26,7 +26,7 @@ def ready(_request: HttpRequest) -> JsonResponse:
         parts["database"] = "unreachable"
     try:
         cache.get("health")
-    except Exception:  # the cache's client has errors of its own, and none of them makes us unready
+    except Exception:  # noqa: BLE001 (the cache's client has errors of its own, and none of them makes us unready)
         parts["cache"] = "unreachable"
     ok = parts["database"] == "ok"
     return JsonResponse({"status": "ready" if ok else "not ready", **parts}, status=200 if ok else 503)

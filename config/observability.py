@@ -4,7 +4,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -34,7 +34,7 @@ def redacted(text: str) -> str:
     return text
 
 
-def redact_event(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     """structlog processor: redact whatever the event holds, at any depth."""
     # Names that begin with an underscore are structlog's own and never written.
     return {key: value if key.startswith("_") else _clean(value) for key, value in event.items()}

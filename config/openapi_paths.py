@@ -158,9 +158,7 @@ _PLAIN = {
     "/calendars/{url_id}/ics/{token}": _FEED,
     "/calcom/{url_id}/webhook": _WEBHOOK,
     "/health/live": _health("live", "Whether the process answers.", {"200": _json(_object(status=_TEXT))}),
-    "/health/ready": _health(
-        "ready", "Whether it can serve.", {"200": _json(_READINESS), "503": _json(_READINESS)}
-    ),
+    "/health/ready": _health("ready", "Whether it can serve.", {"200": _json(_READINESS), "503": _json(_READINESS)}),
 }
 
 
@@ -169,7 +167,8 @@ def add_plain(result: dict[str, Any], generator: Any, request: Any, public: bool
     result["paths"] |= _PLAIN
     components = result.setdefault("components", {})
     components.setdefault("schemas", {}).update(
-        Error=_ERROR, Errors=_object(errors={"type": "array", "items": {"$ref": "#/components/schemas/Error"}}),
+        Error=_ERROR,
+        Errors=_object(errors={"type": "array", "items": {"$ref": "#/components/schemas/Error"}}),
         PageMeta=_PAGE_META,
     )
     components["responses"] = {

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, register
 from django.db import Error
 
 from tenancy.models import Company
@@ -27,7 +28,7 @@ def companies_sign_their_webhooks(
         return []
     names = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
     return [
-        Warning(
+        checks.Warning(
             f"These companies accept unsigned Cal.com deliveries: {names}.",
             hint="Give each a Cal.com secret in the admin, or with create_company --calcom-secret.",
             id="integrations.W001",

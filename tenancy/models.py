@@ -20,7 +20,9 @@ class Company(models.Model):
     url_id = models.CharField(
         max_length=63,
         unique=True,
-        validators=[RegexValidator(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$", "Use lower-case letters, digits and hyphens.")],
+        validators=[
+            RegexValidator(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$", "Use lower-case letters, digits and hyphens.")
+        ],
         help_text="Stands in feed and webhook addresses: /calendars/<url_id>/ics/…",
     )
     name = models.CharField(max_length=255, blank=True)

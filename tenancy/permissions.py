@@ -40,6 +40,8 @@ class IsCompanyAdmin(BasePermission):
     """What concerns the whole company takes calendars:admin."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        if not request.user.is_admin:
+        caller = request.user
+        assert isinstance(caller, Caller)
+        if not caller.is_admin:
             raise Forbidden(f"This concerns the whole company and takes a token with the scope {Scope.ADMIN}.")
         return True

@@ -11,6 +11,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from busyblocks.errors import LedgerError
 from calendars.errors import CalendarsError
 from calendars.providers import BadProviderData
 from config.jsonapi.errors import BodyTooLarge
@@ -82,6 +83,8 @@ def _answer(error: Exception, context: dict[str, Any]) -> Response:
         case CalendarsError():
             pointer = f"/data/attributes/{error.field}" if error.field else "/data"
             return _one(document(422, error.code, "Validation Error", str(error), pointer=pointer))
+        case LedgerError():
+            return _one(document(422, error.code, "Validation Error", str(error)))
         case BadProviderData():
             where = f"provider_data.{error.field}" if error.field else "provider_data"
             pointer = "/data/attributes/" + where.replace(".", "/")
@@ -139,9 +142,7 @@ def _fields(detail: Any, *, in_query: bool, path: str = "") -> list[dict[str, An
         return [
             item
             for name, inner in detail.items()
-            for item in _fields(
-                inner, in_query=in_query, path=path if name == "non_field_errors" else f"{path}/{name}"
-            )
+            for item in _fields(inner, in_query=in_query, path=path if name == "non_field_errors" else f"{path}/{name}")
         ]
     if isinstance(detail, list):
         found = []
@@ -150,10 +151,8 @@ def _fields(detail: Any, *, in_query: bool, path: str = "") -> list[dict[str, An
             found.extend(_fields(inner, in_query=in_query, path=deeper) if inner else [])
         return found
     name = path.strip("/")
-    if in_query and name:
-        source = {"parameter": name}
-    else:
-        source = {"pointer": f"/data/attributes{path}" if path else "/data"}
+    pointer = f"/data/attributes{path}" if path else "/data"
+    source = {"parameter": name} if in_query and name else {"pointer": pointer}
     label = name.replace("/", ".")
     text = f"{label}: {detail}" if label else str(detail)
     return [document(422, "validation_error", "Validation Error", text, **source)]

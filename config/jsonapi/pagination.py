@@ -50,6 +50,6 @@ class PageNumbers(PageNumberPagination):
         text = request.query_params.get(name, "")
         if not text:
             return default
-        if not text.isdecimal() or not 1 <= int(text[:9]) or len(text) > 9:
+        if not text.isdecimal() or int(text[:9]) < 1 or len(text) > 9:
             raise ValidationError({name: "Give a whole number of at least 1."})
         return int(text)

@@ -34,7 +34,7 @@ class JSONBodyParser(BaseParser):
         if not raw.strip():
             return {}
         view = (parser_context or {}).get("view")
-        wrapper = getattr(view, "body_name", None) or getattr(view, "resource_name", "")
+        wrapper: str = getattr(view, "body_name", None) or getattr(view, "resource_name", None) or ""
         return unwrapped(decoded(raw), wrapper=wrapper)
 
 

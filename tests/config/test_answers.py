@@ -5,7 +5,7 @@ import uuid
 from urllib.parse import unquote
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import InterfaceError, connection
 from django.test import Client
 from django.urls import reverse
@@ -53,10 +53,10 @@ def test_row_of_another_kind_is_named_by_its_own_name(as_alice):
     assert error_of(as_alice.get("/failures/account"), 404)["title"] == "Calendar Account Not Found"
 
 
-@pytest.mark.parametrize("id", ["1", "nope", "a" * 5000, "%F0%9F%98%80", "..", "'; DROP TABLE x", "%25"])
+@pytest.mark.parametrize("wrong", ["1", "nope", "a" * 5000, "%F0%9F%98%80", "..", "'; DROP TABLE x", "%25"])
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
-def test_ids_that_are_no_uuids_are_404(as_alice, method, id):
-    error_of(getattr(as_alice, method)(f"{NOTES}/{id}", **({} if method == "get" else {"content_type": JSON})), 404)
+def test_ids_that_are_no_uuids_are_404(as_alice, method, wrong):
+    error_of(getattr(as_alice, method)(f"{NOTES}/{wrong}", **({} if method == "get" else {"content_type": JSON})), 404)
 
 
 @pytest.mark.parametrize("path", ["/", "/nope", "/users", "/users/", "/users/alice/nope", "/calendars/x", "/api/v1"])
@@ -157,7 +157,9 @@ def test_put_and_patch_change_what_they_name(acme, as_alice):
     (note,) = notes(acme, "alice")
 
     for method, title in ((as_alice.put, "put"), (as_alice.patch, "patched")):
-        attributes = method(f"{NOTES}/{note.unique_id}", {"title": title}, content_type=JSON).json()["data"]["attributes"]
+        attributes = method(f"{NOTES}/{note.unique_id}", {"title": title}, content_type=JSON).json()["data"][
+            "attributes"
+        ]
         assert (attributes["title"], attributes["start_time"]) == (title, "2026-02-20T12:00:00Z")
 
 
@@ -351,7 +353,7 @@ def test_a_process_without_a_cache_is_ready_all_the_same(client, monkeypatch):
     def fail(*_):
         raise ConnectionError
 
-    monkeypatch.setattr(type(cache._connections["default"]), "get", fail)
+    monkeypatch.setattr(type(caches["default"]), "get", fail)
 
     assert client.get("/health/ready").json() == {"status": "ready", "database": "ok", "cache": "unreachable"}
 

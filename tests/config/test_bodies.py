@@ -32,7 +32,11 @@ WAYS = [
     (JSONAPI, {"data": {"type": "calendar_account", "attributes": FLAT}}, "under JSON:API's own media type"),
     (JSONAPI, {"calendar_account": FLAT}, "wrapped, under JSON:API's media type"),
     ("application/json; charset=utf-8", FLAT, "with a parameter that says what is so anyway"),
-    (JSON, {"calendar_account": FLAT, "title": "Not this"}, "wrapped, with more outside of the wrapper, which does not count"),
+    (
+        JSON,
+        {"calendar_account": FLAT, "title": "Not this"},
+        "wrapped, with more outside of the wrapper, which does not count",
+    ),
 ]
 
 

@@ -159,7 +159,7 @@ def test_every_secret_comes_under_the_new_key(under_old_key, settings):
 
     assert "CalcomSecret.secret: 450 re-encrypted, 0 up to date." in text
     assert "CalendarAccount.credentials: 1 re-encrypted" in text
-    assert CalcomSecret.objects.order_by("id").last().secret == "secret 449"
+    assert CalcomSecret.objects.latest("id").secret == "secret 449"
     assert ICSToken.objects.get().encrypted_token == "token"
     assert [a.credentials for a in CalendarAccount.objects.order_by("id")] == [{"password": "pw"}, None]
 

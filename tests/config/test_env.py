@@ -93,7 +93,6 @@ def test_problem_does_not_repeat_the_secret(value, problems, recwarn, read, text
     value(text)
     read()
 
-
     assert [str(warning.message) for warning in recwarn] == []
 
     (problem,) = problems
@@ -215,7 +214,7 @@ def ids():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("name", "wrong", "id"),
+    ("name", "wrong", "check_id"),
     [
         ("ALLOWED_HOSTS", [], "config.E101"),
         ("ALLOWED_HOSTS", ["a.test", "*"], "config.E101"),
@@ -223,12 +222,12 @@ def ids():
         ("REDIS_URL", "", "config.W102"),
     ],
 )
-def test_what_must_not_serve_a_company(settings, name, wrong, id):
+def test_what_must_not_serve_a_company(settings, name, wrong, check_id):
     settings.ALLOWED_HOSTS, settings.SERVED_OVER_HTTPS, settings.REDIS_URL = ["a.test"], True, "redis://h"
-    assert id not in ids()
+    assert check_id not in ids()
 
     setattr(settings, name, wrong)
-    assert id in ids()
+    assert check_id in ids()
 
 
 def test_sqlite_is_remarked_upon(settings, monkeypatch):

@@ -24,6 +24,7 @@ def written():
     """What is logged while the test runs, at the lowest level that production knows."""
     observability.configure_logging({"level": "DEBUG", "as_json": True})
     (handler,) = logging.getLogger().handlers
+    assert isinstance(handler, logging.StreamHandler)
     stream = io.StringIO()
     handler.setStream(stream)
     yield stream

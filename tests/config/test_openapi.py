@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import pytest
 from django.urls import get_resolver
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
@@ -213,7 +213,9 @@ def test_operations_are_named_once_and_parameters_too(document):
 
 
 def test_only_feeds_webhooks_and_health_are_public(document):
-    public = {path for path, operations in document["paths"].items() for op in operations.values() if not op["security"]}
+    public = {
+        path for path, operations in document["paths"].items() for op in operations.values() if not op["security"]
+    }
 
     assert public == {
         "/calendars/{url_id}/ics/{token}",

@@ -64,7 +64,8 @@ class Failures(APIView):
     }
 
     def get(self, request: Request, kind: str) -> Response:
-        raise self.errors[kind]()
+        error = self.errors[kind]()
+        raise error
 
     def post(self, request: Request, kind: str) -> Response:
         return Response({"data": request.data, "meta": {"parameters": len(request.query_params)}})

@@ -22,7 +22,7 @@ from tenancy.models import Company
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-SMALL_RSA = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 (refused below)
+SMALL_RSA = rsa.generate_private_key(public_exponent=65537, key_size=1024)
 EC = ec.generate_private_key(ec.SECP256R1())
 ED = Ed25519PrivateKey.generate()
 STRANGER = Ed25519PrivateKey.generate()
@@ -40,8 +40,8 @@ def acme(**fields: Any) -> Company:
 GLOBEX = Company(url_id="globex")
 
 
-def own(company: Company | None = None, *, user: str | None = "alice", scopes: tuple[Scope, ...] = (Scope.READ,)) -> str:
-    return tokens.issue(company or acme(), user_unique_id=user, scopes=list(scopes), lifetime=HOUR, now=NOW)
+def own(company: Company | None = None, *, scopes: tuple[Scope, ...] = (Scope.READ,)) -> str:
+    return tokens.issue(company or acme(), user_unique_id="alice", scopes=list(scopes), lifetime=HOUR, now=NOW)
 
 
 def theirs(key: Any, algorithm: str, *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
@@ -124,7 +124,7 @@ def test_a_key_that_cannot_be_read_does_not_hide_the_next():
 
 
 RS = {"jwt_algorithm": "RS256", "jwt_public_keys": pem(RSA), "jwt_issuer": "https://id.acme", "jwt_audience": "crm"}
-GOOD = {"iss": "https://id.acme", "aud": "crm"}
+GOOD: dict[str, Any] = {"iss": "https://id.acme", "aud": "crm"}
 
 
 def hmac_token(secret: bytes, **claims: Any) -> str:
@@ -143,10 +143,14 @@ ATTACKS = [
     ("the public key as an HMAC secret", lambda: hmac_token(pem(RSA).encode())),
     ("a stranger's key", lambda: theirs(STRANGER, "EdDSA", **GOOD)),
     ("the right kind of key, but a stranger's", lambda: theirs(SMALL_RSA, "RS256", **GOOD)),
-    ("the key brought along in the header (jwk)", lambda: theirs(
-        STRANGER, "EdDSA", headers={"jwk": {"kty": "OKP", "crv": "Ed25519", "x": "AAAA"}}, **GOOD)),
-    ("an address of keys brought along in the header (jku)", lambda: theirs(
-        STRANGER, "EdDSA", headers={"jku": "http://127.0.0.1:9/jwks"}, **GOOD)),
+    (
+        "the key brought along in the header (jwk)",
+        lambda: theirs(STRANGER, "EdDSA", headers={"jwk": {"kty": "OKP", "crv": "Ed25519", "x": "AAAA"}}, **GOOD),
+    ),
+    (
+        "an address of keys brought along in the header (jku)",
+        lambda: theirs(STRANGER, "EdDSA", headers={"jku": "http://127.0.0.1:9/jwks"}, **GOOD),
+    ),
     ("a key id that is a path", lambda: theirs(STRANGER, "EdDSA", headers={"kid": "../../../dev/null"}, **GOOD)),
     ("another issuer", lambda: theirs(RSA, "RS256", **{**GOOD, "iss": "https://evil"})),
     ("no issuer", lambda: theirs(RSA, "RS256", aud="crm")),
@@ -159,8 +163,10 @@ ATTACKS = [
     ("issued in the future", lambda: theirs(RSA, "RS256", iat=NOW + HOUR, **GOOD)),
     ("a subject that is no text", lambda: theirs(RSA, "RS256", sub=["alice", "bob"], **GOOD)),
     ("the service's issuer, the company's key", lambda: theirs(RSA, "RS256", iss="crm-calendar", aud="acme")),
-    ("the service's issuer and type, a stranger's key", lambda: theirs(
-        STRANGER, "EdDSA", headers={"typ": "at+jwt"}, iss="crm-calendar", aud="acme")),
+    (
+        "the service's issuer and type, a stranger's key",
+        lambda: theirs(STRANGER, "EdDSA", headers={"typ": "at+jwt"}, iss="crm-calendar", aud="acme"),
+    ),
     ("a payload nested without end", lambda: forged({"alg": "RS256"}, NEST)),
     ("a payload that is a list", lambda: forged({"alg": "RS256"}, b"[1]")),
     ("an issuer that is a list", lambda: forged({"alg": "RS256"}, b'{"iss":["https://id.acme"]}')),
@@ -189,9 +195,9 @@ def test_a_short_rsa_key_is_no_key():
         tokens.verify(theirs(SMALL_RSA, "RS256"), acme(jwt_public_keys=pem(SMALL_RSA)))
 
 
-def test_own_key_signs_nothing_but_access_tokens():
+def test_own_key_signs_nothing_but_access_tokens(settings):
     claims = {"iss": "crm-calendar", "aud": "acme", "sub": "alice", "exp": NOW + HOUR}
-    key = tokens._private_key(tokens.settings.SECRET_KEY)
+    key = tokens._private_key(settings.SECRET_KEY)
 
     with pytest.raises(NotAuthenticated):
         tokens.verify(jwt.encode(claims, key, "EdDSA", headers={"typ": "state+jwt"}), acme())
