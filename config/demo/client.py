@@ -58,13 +58,14 @@ class Client:
             time.sleep(0.1)
         raise Refused(f"The sync did not finish within {_SYNC_SECONDS} seconds; see the worker's log.")
 
-    def feed_token(self) -> dict[str, Any]:
-        """The demo's feed token, as its resource object."""
+    def feed_token(self) -> str:
+        """The token of the demo's feed, which shows the sample calendars too: nobody subscribes to it in those."""
         path = f"/users/{self.user}/ics_tokens"
         for token in self._send("GET", f"{path}?records=100")["data"]:
             if token["attributes"]["label"] == FEED_LABEL and token["attributes"]["active"]:
-                return dict(token)
-        return dict(self._send("POST", path, {"ics_token": {"label": FEED_LABEL}})["data"])
+                return str(token["attributes"]["token"])
+        made = self._send("POST", path, {"ics_token": {"label": FEED_LABEL, "include_synced": True}})
+        return str(made["data"]["attributes"]["token"])
 
     def _send(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         request = urllib.request.Request(

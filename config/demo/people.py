@@ -5,7 +5,6 @@ Imported once the settings are known: it stands on Django's models.
 
 from datetime import UTC, datetime, timedelta
 
-from icsfeeds.models import ICSToken
 from tenancy import tokens
 from tenancy.callers import Scope
 from tenancy.models import ApiKey, Company, CrmUser, Staff
@@ -47,8 +46,3 @@ def administrator(password: str) -> None:
     if not staff.check_password(password):
         staff.set_password(password)
         staff.save(update_fields=["password"])
-
-
-def show_synced(token_id: str) -> None:
-    """Let the demo's feed show the sample calendars too; nobody subscribes to it in those."""
-    ICSToken.objects.filter(unique_id=token_id).update(include_synced=True)
