@@ -105,7 +105,9 @@ def test_an_entry_without_length_has_no_end():
     assert not lines_of(feed_of(row("2026-03-15T14:00:00", "2026-03-15T14:00:00")), "DTEND")
 
 
-@pytest.mark.parametrize("start", ["0001-01-05T09:00:00", "1850-01-05T09:00:00", "2090-01-05T09:00:00", "9999-12-20T09:00:00"])
+@pytest.mark.parametrize(
+    "start", ["0001-01-05T09:00:00", "1850-01-05T09:00:00", "2090-01-05T09:00:00", "9999-12-20T09:00:00"]
+)
 def test_years_far_away_are_instants_and_need_no_zone(start):
     feed = feed_of(row(start, time_zone="Europe/Berlin"))
 

@@ -146,7 +146,9 @@ def test_rdates_without_a_rule_are_separate_events():
 
 
 def test_a_period_stands_beside_the_series():
-    longer = row("2026-03-02T09:00:00", uid="s", recurrence_rule="FREQ=WEEKLY;COUNT=2", rdates=["20260304T090000Z/PT3H"])
+    longer = row(
+        "2026-03-02T09:00:00", uid="s", recurrence_rule="FREQ=WEEKLY;COUNT=2", rdates=["20260304T090000Z/PT3H"]
+    )
 
     feed = feed_of(longer)
 
@@ -166,9 +168,7 @@ def test_a_start_that_the_rule_does_not_produce_stands_beside_and_still_counts()
 
 def test_this_and_future_is_listed_instance_by_instance():
     master = row("2026-03-02T09:00:00", uid="s", title="master", recurrence_rule="FREQ=WEEKLY;COUNT=5")
-    later = row(
-        "2026-03-16T11:00:00", uid="s", title="later", recurrence_id="20260316T090000Z", this_and_future=True
-    )
+    later = row("2026-03-16T11:00:00", uid="s", title="later", recurrence_id="20260316T090000Z", this_and_future=True)
 
     feed = feed_of(master, later)
 
@@ -190,7 +190,8 @@ def test_a_series_that_only_falls_on_changes_of_the_clock_is_listed():
 
 
 @pytest.mark.parametrize(
-    "rule", ["FREQ=WEEKLY;BYMONTHDAY=13", "FREQ=DAILY;BYYEARDAY=100", "FREQ=WEEKLY;BYDAY=2MO", "FREQ=MONTHLY;BYWEEKNO=20"]
+    "rule",
+    ["FREQ=WEEKLY;BYMONTHDAY=13", "FREQ=DAILY;BYYEARDAY=100", "FREQ=WEEKLY;BYDAY=2MO", "FREQ=MONTHLY;BYWEEKNO=20"],
 )
 def test_a_rule_that_rfc_5545_forbids_is_listed_as_the_ledger_understands_it(rule):
     odd = row("2026-03-02T09:00:00", uid="s", recurrence_rule=rule)
