@@ -24,6 +24,7 @@ _STRANGE_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 _UNUSUAL = re.compile("[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _HEAD = re.compile(r'([^:;"]+)((?:;[^:;="]+=(?:"[^"]*"|[^:;,"]*)(?:,(?:"[^"]*"|[^:;,"]*))*)*):')
 _PARAMETER = re.compile(r';([^:;="]+)=((?:"[^"]*"|[^;,"]*)(?:,(?:"[^"]*"|[^;,"]*))*)')
+_ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
 
 
 class Malformed(ValueError):
@@ -96,6 +97,13 @@ def split_line(line: str) -> tuple[str, str, str] | None:
     head, colon, value = line.partition(":")
     name, _, parameters_text = head.partition(";")
     return (name.upper(), f";{parameters_text}" if parameters_text else "", value) if colon else None
+
+
+def unescaped(text: str) -> str:
+    """A TEXT value as it is meant (RFC 5545 §3.3.11)."""
+    if "\\" not in text:
+        return text
+    return _ESCAPE.sub(lambda match: "\n" if match[1] in {"n", "N"} else match[1], text)
 
 
 def _lines(text: str) -> list[str]:

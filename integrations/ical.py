@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from busyblocks import recurrence, rules
 from busyblocks.entries import Entry, fbtype_of, folded_id
-from busyblocks.errors import RuleRefused
+from busyblocks.errors import LedgerError
 from busyblocks.models import Classification, EventStatus, Transparency
 from integrations import zones
-from integrations.contentlines import Event, Malformed, Property, parameters, read
+from integrations.contentlines import Event, Malformed, Property, parameters, read, unescaped
 
 LARGEST_OBJECT_BYTES = 4 * 1024 * 1024
 MOST_COMPONENTS = 5_000
@@ -27,7 +27,6 @@ _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?", re.ASCII 
 _DURATION = re.compile(
     r"\+?P(?:(\d{1,6})W|(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?)", re.ASCII
 )
-_ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
 _ANSWERS = frozenset({"accepted", "declined", "tentative", "needs-action", "delegated"})
 _STATUSES = {"TENTATIVE": EventStatus.TENTATIVE, "CANCELLED": EventStatus.CANCELLED}
 # A value that is not known is to be treated as PRIVATE (§3.8.1.3).
@@ -120,6 +119,11 @@ class _Object:
         masters = [event for event in events if "RECURRENCE-ID" not in event]
         latest = max(masters, key=_version) if len(masters) > 1 else masters[0] if masters else None
         master = self._entry(latest, None) if latest else None
+        if master and master.recurring:
+            try:
+                recurrence.check_entry(master)
+            except LedgerError as refused:
+                raise NotUnderstood(str(refused)) from None
         if len(events) == len(masters):
             return (master,) if master else ()
         overrides: dict[str, tuple[tuple[str, ...], Entry]] = {}
@@ -346,9 +350,7 @@ def _text(event: Event, name: str, longest: int) -> str:
     values = event.get(name)
     if not values:
         return ""
-    text = values[0][1]
-    if "\\" in text:
-        text = _ESCAPE.sub(lambda match: "\n" if match[1] in {"n", "N"} else match[1], text)
+    text = unescaped(values[0][1])
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -381,14 +383,9 @@ def _duration(text: str) -> tuple[timedelta, timedelta]:
 
 
 def _rule(text: str) -> str:
-    """The rule in upper case with FREQ first, as some calendars demand to read it; refused ones are not understood."""
+    """The rule in upper case with FREQ first, as some calendars demand to read it."""
     parts = [part for part in rules.bare(text).split(";") if part]
-    rule = ";".join(sorted(parts, key=lambda part: not part.startswith("FREQ=")))
-    try:
-        recurrence.check_rule(rule)
-    except RuleRefused as refused:
-        raise NotUnderstood(refused.reason) from None
-    return rule
+    return ";".join(sorted(parts, key=lambda part: not part.startswith("FREQ=")))
 
 
 def _day_text(moment: _Time) -> str:

@@ -10,14 +10,14 @@ from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
 from busyblocks import rules, zones
 from busyblocks.errors import LedgerError
-from integrations.contentlines import parameters, split_line
+from integrations.contentlines import parameters, split_line, unescaped
 
 _ALIASES = {"tzone://microsoft/utc": "UTC", "z": "UTC", "utc": "UTC", "gmt": "UTC", "etc/utc": "Etc/UTC"}
 _OFFSET = re.compile(r"([+-])(\d\d)(\d\d)(\d\d)?")
 _LOCAL = re.compile(r"(\d{8}T\d{6})Z?")
 # Rules are compared where both they and the tz database speak of the present; older rules are rarely written down.
 _COMPARED_YEARS = range(2023, 2033)
-_EARLIEST, _LATEST = datetime(1900, 1, 1), datetime(2060, 1, 1)
+_EARLIEST_YEAR, _LATEST = 1904, datetime(2060, 1, 1)
 _MOST_STEPS = 50_000
 
 
@@ -62,7 +62,7 @@ def find(tzid: str, described: Sequence[Sequence[str]]) -> Zone:
     if name and ("/" in name or name == "UTC" or not described):
         return iana(name)
     for lines in described:
-        if _value(lines, "TZID") == tzid:
+        if unescaped(_value(lines, "TZID")) == tzid:
             return _described(tuple(lines))
     if name:
         return iana(name)
@@ -108,7 +108,7 @@ def _described(lines: tuple[str, ...]) -> Zone:
         onsets = []
     if not onsets:
         raise UnknownZone(f"The description of its time zone {_value(lines, 'TZID')[:80]!r} cannot be read.")
-    name = _equivalent(onsets)
+    name = _equivalent(onsets, called=unescaped(_value(lines, "TZID")))
     if name:
         return iana(name)
     return Zone("", lambda wall: _instant(wall, onsets))
@@ -130,7 +130,10 @@ def _observances(lines: Sequence[str]) -> Iterator[dict[str, list[tuple[str, str
 def _onsets(part: dict[str, list[tuple[str, str]]]) -> list[_Onset]:
     """When the observance begins, again and again; raises ValueError or a LedgerError for what cannot be read."""
     before, after = (_offset(part[name][0][1]) for name in ("TZOFFSETFROM", "TZOFFSETTO") if name in part)
-    first = max(_local(part["DTSTART"][0][1]), _EARLIEST)
+    first = _local(part["DTSTART"][0][1])
+    if first.year < _EARLIEST_YEAR:
+        # Outlook's rules begin in 1601, and nobody asks for those years.
+        first = first.replace(year=_EARLIEST_YEAR)
     walls = [first]
     for _, text in part.get("RRULE", ()):
         rule = rules.parse(text)
@@ -158,8 +161,11 @@ def _instant(wall: datetime, onsets: list[_Onset]) -> datetime:
     return aware - onsets[-1].after
 
 
-def _equivalent(onsets: list[_Onset]) -> str:
-    """The IANA zone with the same offsets before and after every onset and in every month of the compared years."""
+def _equivalent(onsets: list[_Onset], *, called: str) -> str:
+    """The IANA zone with the same offsets before and after every onset and in every month of the compared years.
+
+    Of several the one whose city stands in what the zone is `called`, else a well-known one.
+    """
     years = [datetime(year, month, 1, 12, tzinfo=UTC) for year in _COMPARED_YEARS for month in range(1, 13)]
     recent = [onset.at for onset in onsets if years[0] <= onset.at <= years[-1]]
     moments = [*years, *recent, *(moment - timedelta(seconds=1) for moment in recent)]
@@ -170,7 +176,7 @@ def _equivalent(onsets: list[_Onset]) -> str:
         fixed = "UTC" if hours == 0 else f"Etc/GMT{-hours:+d}"
         if not rest and fixed in zones.names():
             return fixed
-    for name in _candidates():
+    for name in sorted(_candidates(), key=lambda name: _city(name) not in called):
         tz = zones.zone(name)
         if all(moment.astimezone(tz).utcoffset() == offset for moment, offset in wanted):
             return name
@@ -182,6 +188,10 @@ def _candidates() -> tuple[str, ...]:
     """The zones of Windows' table first: one well-known city for each set of rules."""
     common = [name for name in WINDOWS_TO_OLSON.values() if name in zones.names() and not name.startswith("Etc/")]
     return tuple(dict.fromkeys([*common, *sorted(name for name in zones.names() if "/" in name)]))
+
+
+def _city(name: str) -> str:
+    return name.rpartition("/")[2].replace("_", " ")
 
 
 def _offset_at(moment: datetime, onsets: list[_Onset]) -> timedelta:

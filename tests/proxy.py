@@ -6,7 +6,9 @@
 Without a vendor behind it, everything that the test does not answer is 404.
 """
 
+import contextlib
 import http.client
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -56,11 +58,16 @@ class Ask:
 
 
 class Proxy:
-    """url: where to point an account. asked: every request so far. answer: None for an ask passes it on."""
+    """url: where to point an account. asked: every request so far. answer: None for an ask passes it on.
+
+    connections: the clients' ports, one for each connection that was made.
+    """
 
     def __init__(self, port_behind: int | None = None) -> None:
         self.asked: list[Ask] = []
         self.answer: Callable[[Ask], Canned | None] = lambda ask: None
+        self.connections: set[int] = set()
+        self._open: list[socket.socket] = []
         self._behind = port_behind
         self._closing = threading.Event()
         self._lock = threading.Lock()
@@ -73,6 +80,11 @@ class Proxy:
                 if name.startswith("do_"):
                     return lambda: proxy._handle(self)
                 raise AttributeError(name)
+
+            def setup(self) -> None:
+                proxy.connections.add(self.client_address[1])
+                proxy._open.append(self.request)
+                super().setup()
 
             def log_message(self, *arguments: object) -> None:
                 """Tests read `asked`."""
@@ -90,8 +102,16 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing.set()
+        self.hang_up()
         self._server.shutdown()
         self._server.server_close()
+
+    def hang_up(self) -> None:
+        """Close every connection that clients keep, without a word."""
+        for kept in self._open:
+            with contextlib.suppress(OSError):
+                kept.shutdown(socket.SHUT_RDWR)
+        self._open.clear()
 
     def methods(self) -> list[str]:
         return [ask.method for ask in self.asked]
