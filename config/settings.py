@@ -163,6 +163,8 @@ FREE_BUSY_MAX_DAYS = env.integer("FREE_BUSY_MAX_DAYS", 366, least=1)
 # Who is asking -----------------------------------------------------------------------------------------------------
 # `iss` of the tokens that `manage.py issue_token` makes; a company's own issuer is configured on the company.
 TOKEN_ISSUER = env.text("TOKEN_ISSUER", "crm-calendar")
+# Fetches a company's key set; its address is checked like every other that people give.
+KEY_SET_FETCHER = "integrations.keysets.fetch"
 
 # Calendars: the vendors, and the pace of the mirror ------------------------------------------------------------------
 CALENDAR_PROVIDERS = {

@@ -55,7 +55,7 @@ def basic(username: str, password: str) -> str:
 class Session:
     """Requests on behalf of one account, to its own site only.
 
-    home: where the account lives; `authorization` is sent to that site alone. checkpoint is called before every
+    home: where the account lives; `authorization` (empty: none) is sent to that site alone. checkpoint is called before every
     request, redirects included.
     """
 
@@ -98,7 +98,7 @@ class Session:
                 "User-Agent": USER_AGENT,
                 "Accept-Encoding": "gzip, deflate",
                 **headers,
-                "Authorization": self._authorization,
+                **({"Authorization": self._authorization} if self._authorization else {}),
             },
             extensions={"timeout": {"connect": seconds, "write": seconds, "pool": seconds}},
         )

@@ -19,6 +19,9 @@ from tenancy.callers import Scope
 from tenancy.errors import NotAuthenticated
 from tenancy.models import Company
 
+# One key here is too short on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
