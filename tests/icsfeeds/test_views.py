@@ -15,6 +15,7 @@ from busyblocks.models import BusyBlock, EventStatus, Origin
 from calendars.models import Meeting
 from icsfeeds import publication, rows, services
 from icsfeeds.models import ICSToken
+from icsfeeds.version import version_of
 from tenancy.models import CrmUser, bump_revision
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -45,7 +46,7 @@ def titles(response) -> list[str]:
     return sorted(str(event["SUMMARY"]) for event in icalendar.Calendar.from_ical(response.content).walk("VEVENT"))
 
 
-# What is shown -------------------------------------------------------------------------------------------------------
+# What is shown ------------------------------------------------------------------------------------------------------
 
 
 def test_a_feed_shows_the_users_own_blocks_and_meetings_and_nobody_elses(client, alice, bob, mallory, token):
@@ -196,7 +197,7 @@ def test_head_tells_the_validators_and_renders_nothing(client, token, django_ass
     assert "Content-Length" not in response
 
 
-# Reads while the ledger is written -----------------------------------------------------------------------------------
+# Reads while the ledger is written ----------------------------------------------------------------------------------
 
 
 def _meanwhile(*changes):
@@ -237,7 +238,7 @@ def test_a_change_between_the_version_and_the_rows_is_seen_and_read_again(client
 
     assert [row.title for row in edition.rows] == ["new"]
     current = publication.find("acme", token.encrypted_token, now=NOW)
-    assert edition.version == publication.version_of(current, now=NOW)
+    assert edition.version == version_of(current, now=NOW)
 
 
 def test_a_ledger_that_never_rests_is_shown_without_validators(client, alice, token):
@@ -261,7 +262,7 @@ def test_the_first_read_of_a_version_costs_the_same_few_queries_whatever_it_hold
         assert len(titles(client.get(address(token)))) == 30
 
 
-# Whoever has no business here ------------------------------------------------------------------------------------------
+# Whoever has no business here ---------------------------------------------------------------------------------------
 
 
 def test_every_wrong_address_gets_the_same_404_byte_by_byte(client, alice, mallory, token):
@@ -340,7 +341,7 @@ def test_other_methods_are_refused_before_the_token_is_looked_at(client, token, 
     assert response.json()["errors"][0]["code"] == "method_not_allowed"
 
 
-# Counting reads ------------------------------------------------------------------------------------------------------
+# Counting reads -----------------------------------------------------------------------------------------------------
 
 
 def test_reads_are_counted_and_written_once_a_minute(client, token, clock, django_assert_num_queries):

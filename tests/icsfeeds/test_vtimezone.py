@@ -1,12 +1,11 @@
 """VTIMEZONE: what other readers make of it is what the zone data say."""
 
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
 from dateutil.tz import tzical
-from dateutil.tz.tz import _tzicalvtz
 
 from busyblocks import zones
 from icsfeeds.vtimezone import onsets, vtimezone
@@ -20,8 +19,10 @@ TOLD_APART = [
 ]  # fmt: skip
 
 
-def _read(component: str) -> _tzicalvtz:
-    return tzical(io.StringIO(f"BEGIN:VCALENDAR\n{component}END:VCALENDAR\n".replace("\r\n", "\n"))).get()
+def _read(component: str) -> tzinfo:
+    found = tzical(io.StringIO(f"BEGIN:VCALENDAR\n{component}END:VCALENDAR\n".replace("\r\n", "\n"))).get()
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("name", TOLD_APART)
