@@ -41,26 +41,28 @@ class WordsField(serializers.CharField):
         text = _CONTROLS.sub("", _LINE_ENDS.sub("\n", super().to_internal_value(data)))
         return text if self.lines else " ".join(text.split("\n"))
 
-    def to_representation(self, value: str) -> str | None:  # type: ignore[override]
+    def to_representation(self, value: str) -> str | None:
         return value or None
 
 
-class MomentField(serializers.Field):  # type: ignore[type-arg]
+class MomentField(serializers.Field):
     """In: ISO 8601 with `Z` or an offset, or a wall time in `time_zone`, or a date. Out: UTC with `Z`."""
 
     default_error_messages = {"invalid": "Give an ISO 8601 time, for example 2026-03-01T17:00:00Z."}
 
     def to_internal_value(self, data: Any) -> Moment:
         try:
-            return moments.parsed(data) if isinstance(data, str) and len(data) <= 64 else self.fail("invalid")
+            if isinstance(data, str) and len(data) <= 64:
+                return moments.parsed(data)
         except ValueError:
-            self.fail("invalid")
+            pass
+        raise serializers.ValidationError(self.error_messages["invalid"])
 
     def to_representation(self, value: Any) -> str:
         return utc_text(value)
 
 
-class MomentsField(serializers.Field):  # type: ignore[type-arg]
+class MomentsField(serializers.Field):
     """A list of times or dates, for RDATEs also periods with a slash; out in UTC."""
 
     default_error_messages = {
@@ -81,13 +83,13 @@ class MomentsField(serializers.Field):  # type: ignore[type-arg]
         return [self._one(text) for text in data]
 
     def _one(self, text: Any) -> tuple[Moment, ...]:
+        parts = text.split("/") if isinstance(text, str) and len(text) <= 128 else []
         try:
-            parts = text.split("/") if isinstance(text, str) and len(text) <= 128 else []
-            if not 1 <= len(parts) <= (2 if self.periods else 1):
-                raise ValueError
-            return tuple(moments.parsed(part) for part in parts)
+            if len(parts) in ({1, 2} if self.periods else {1}):
+                return tuple(moments.parsed(part) for part in parts)
         except ValueError:
-            self.fail("invalid", text=repr(text)[:64])
+            pass
+        raise serializers.ValidationError(self.error_messages["invalid"].format(text=repr(text)[:64]))
 
     def to_representation(self, value: list[str]) -> list[str]:
         return [moments.spelled(text) for text in value]
@@ -97,7 +99,7 @@ class ZoneField(serializers.CharField):
     """An IANA time zone."""
 
     def to_internal_value(self, data: Any) -> str:
-        name = super().to_internal_value(data)
+        name: str = super().to_internal_value(data)
         try:
             zones.zone(name)
         except UnknownZone as error:
@@ -130,10 +132,6 @@ class MetadataField(serializers.DictField):
 
     def to_internal_value(self, data: Any) -> Any:
         value = super().to_internal_value(data)
-        try:
-            size = len(json.dumps(value, allow_nan=False).encode())
-        except ValueError:
-            raise serializers.ValidationError("It holds a number that JSON cannot write.") from None
-        if size > MAX_METADATA_BYTES:
+        if len(json.dumps(value).encode()) > MAX_METADATA_BYTES:
             raise serializers.ValidationError(f"At most {MAX_METADATA_BYTES} bytes as JSON.")
         return value

@@ -57,8 +57,11 @@ def day(moment: Moment, tz: tzinfo) -> date:
 
 
 def compact(moment: Moment) -> str:
-    """ "20260320" or "20260320T090000Z": how the ledger names instances."""
-    return moment.strftime("%Y%m%dT%H%M%SZ") if isinstance(moment, datetime) else moment.strftime("%Y%m%d")
+    """ "20260320", "20260320T090000" or "20260320T090000Z": the ledger's short form of a date, wall time, instant."""
+    # Not strftime: it loses the zeros of years before 1000.
+    text = (moment.replace(tzinfo=None) if isinstance(moment, datetime) else moment).isoformat()
+    written = text.replace("-", "").replace(":", "")
+    return f"{written}Z" if isinstance(moment, datetime) and moment.tzinfo else written
 
 
 def spelled(text: str) -> str:

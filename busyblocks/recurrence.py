@@ -75,13 +75,13 @@ def recurs_until(entry: Entry) -> datetime | None:
     try:
         series = _Series(entry)
         last = series.last_wall()
-        if last is None:
-            return None
-        ends = [series.at(last).end, entry.end_time, *(instance.end for instance in series.extra())]
-        # Dates end by the asker's clock; and an instant that the rule's local UNTIL means is not searched for.
-        return max(ends) + 2 * _DAY
-    except (OverflowError, LedgerError):
+    except LedgerError:
         return None
+    if last is None:
+        return None
+    ends = [series.at(last).end, entry.end_time, *(instance.end for instance in series.extra())]
+    # Dates end by the asker's clock; and an instant that the rule's local UNTIL means is not searched for.
+    return max(ends) + 2 * _DAY if max(ends) < LATEST - 2 * _DAY else None
 
 
 def expand(
@@ -119,7 +119,7 @@ def instances(
 def _shows(instance: Instance, span: Span, dates_in: tzinfo) -> bool:
     # Most instances are far from the span's edges; only near them a date needs its zone.
     if instance.all_day:
-        if instance.start >= span.end + _DAY or instance.end <= span.start - _DAY:
+        if instance.start >= _later(span.end, _DAY) or instance.end <= _later(span.start, -_DAY):
             return False
         covered = instance.span(dates_in)
         return span.touches(covered.start, covered.end)
@@ -130,7 +130,8 @@ def _of_master(master: Entry, overrides: list[Entry], span: Span, budget: Budget
     """The instances of the master that no override replaces, near the span; THISANDFUTURE applied."""
     series = _Series(master)
     taken = _Named(series, [entry.recurrence_id for entry in overrides])
-    forms = sorted((_Form(series, entry) for entry in overrides if entry.this_and_future), key=lambda form: form.since)
+    onward = [entry for entry in overrides if entry.this_and_future and _parsed_or_none(entry.recurrence_id)]
+    forms = sorted((_Form(series, entry) for entry in onward), key=lambda form: form.since)
     seen: set[datetime] = set()
     for instance in series.near(span, [form.shift for form in forms], [form.length for form in forms], budget):
         if instance.start in seen:
@@ -152,10 +153,11 @@ class _Series:
         self.entry = entry
         self.zone: tzinfo = zones.zone(entry.time_zone or "UTC")
         self.rule = rules.parse(entry.recurrence_rule) if entry.recurrence_rule else None
+        written = _parsed_or_none(entry.local_start)
         if entry.all_day:
             self.first = entry.start_time.astimezone(UTC).replace(tzinfo=None)
-        elif entry.local_start:
-            self.first = datetime.fromisoformat(entry.local_start)
+        elif isinstance(written, datetime):
+            self.first = written.replace(tzinfo=None)
         else:
             self.first = zones.to_wall(entry.start_time, self.zone)
         self.nominal, self.exact = self._duration()
@@ -175,14 +177,16 @@ class _Series:
         return self.nominal + self.exact + _DAY
 
     def at(self, wall: datetime) -> Instance:
-        """The instance at a wall time of the series. Raises OverflowError outside the years 1 to 9999."""
+        """The instance at a wall time of the series; what would end after the year 9999 ends with it."""
         if self.entry.all_day:
             start = wall.replace(tzinfo=UTC)
-            return self._instance(start, start + self.exact)
+            return self._instance(start, _later(start, self.exact))
         # The stored instant knows which of two equal wall times was meant; the rule only knows the wall.
         start = self.entry.start_time if wall == self.first else zones.to_utc(wall, self.zone)
-        end = zones.to_utc(wall + self.nominal, self.zone) if self.nominal else start
-        return self._instance(start, max(start, end + self.exact))
+        end = start
+        if self.nominal:
+            end = zones.to_utc(_later(wall, self.nominal), self.zone)
+        return self._instance(start, max(start, _later(end, self.exact)))
 
     def _instance(self, start: datetime, end: datetime) -> Instance:
         recurrence_id = self.text(start) if self.entry.recurring else ""
@@ -204,10 +208,7 @@ class _Series:
         after = self._wall_near(span.start, -longest - max(moves) - _DAY)
         until = self._wall_near(span.end, _DAY - min(moves))
         for wall in self._walls(after, until, budget):
-            try:
-                instance = self.at(wall)
-            except OverflowError:
-                continue
+            instance = self.at(wall)
             if instance not in excluded:
                 yield instance
         for instance in self.extra():
@@ -215,11 +216,7 @@ class _Series:
                 yield instance
 
     def _wall_near(self, moment: datetime, by: timedelta) -> datetime:
-        # Only at the ends of time, where a day more or less decides nothing.
-        try:
-            return zones.to_wall(moment + by, self.zone)
-        except OverflowError:
-            return (EARLIEST if by < timedelta(0) else LATEST).replace(tzinfo=None)
+        return zones.to_wall(_later(moment, by), self.zone)
 
     def _walls(self, after: datetime, until: datetime, budget: Budget) -> Iterator[datetime]:
         if self.rule is None:
@@ -274,7 +271,7 @@ class _Series:
         for text in self.entry.rdates:
             try:
                 instance = self._of_rdate(text)
-            except (ValueError, OverflowError):
+            except ValueError:
                 continue
             yield instance
 
@@ -288,7 +285,7 @@ class _Series:
         if not slash:
             instance = self.at(zones.to_wall(moment, self.zone))
             # In the hour that happens twice the wall time does not tell which; the RDATE does.
-            return self._instance(moment, moment + (instance.end - instance.start))
+            return self._instance(moment, _later(moment, instance.end - instance.start))
         match = _DURATION.fullmatch(finish)
         if match is None:
             end = _parsed(finish)
@@ -296,9 +293,9 @@ class _Series:
                 raise ValueError(text)
         else:
             weeks, days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
-            wall = zones.to_wall(moment, self.zone) + timedelta(weeks=weeks, days=days)
+            wall = _later(zones.to_wall(moment, self.zone), timedelta(weeks=weeks, days=days))
             exact = timedelta(hours=hours, minutes=minutes, seconds=seconds)
-            end = (zones.to_utc(wall, self.zone) if weeks or days else moment) + exact
+            end = _later(zones.to_utc(wall, self.zone) if weeks or days else moment, exact)
         return self._instance(moment, max(moment, end))
 
     def date_of(self, moment: datetime | date) -> date:
@@ -364,9 +361,18 @@ class _Form:
             wall = instance.start.replace(tzinfo=None)
         else:
             wall = zones.to_wall(instance.start, self.series.zone)
-        start = zones.to_utc(wall + self.delta, self.zone)
-        end = start + (self.length - _DAY)
+        start = zones.to_utc(_later(wall, self.delta), self.zone)
+        end = _later(start, self.length - _DAY)
         return Instance(start, end, self.entry.all_day, instance.recurrence_id, self.entry)
+
+
+def _later(moment: datetime, by: timedelta) -> datetime:
+    """The sum, bounded by the years 1 to 9999."""
+    try:
+        return moment + by
+    except OverflowError:
+        bound = EARLIEST if by < timedelta(0) else LATEST
+        return bound.replace(tzinfo=moment.tzinfo)
 
 
 _MOMENT = re.compile(r"\d{8}(T\d{6}Z?)?", re.ASCII)
@@ -380,6 +386,13 @@ def _parsed(text: str) -> datetime | date:
     if match[1] is None:
         return date.fromisoformat(text)
     return datetime.fromisoformat(text.rstrip("Z")).replace(tzinfo=UTC)
+
+
+def _parsed_or_none(text: str) -> datetime | date | None:
+    try:
+        return _parsed(text)
+    except ValueError:
+        return None
 
 
 def _date_text(start: date) -> str:

@@ -31,7 +31,7 @@ _OUT_OF_TIME = "The time lies outside the years 1 to 9999."
 _TEXTS = ("title", "description", "location", "external_event_id")
 
 
-class BusyBlockSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
+class BusyBlockSerializer(serializers.ModelSerializer):
     """A busy block. `start_time` and `end_time` of an all-day one are 00:00Z of its dates; the end is exclusive."""
 
     id = serializers.UUIDField(source="unique_id", read_only=True)
@@ -129,7 +129,7 @@ class BusyBlockSerializer(serializers.ModelSerializer):  # type: ignore[type-arg
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """What the services take: `entry`, and `source`, `source_id`, `metadata` where they were given."""
         before = entry_of(self.instance) if isinstance(self.instance, BusyBlock) else None
-        others = {name: attrs[name] for name in ("source", "source_id") if name in attrs}
+        others: dict[str, Any] = {name: attrs[name] for name in ("source", "source_id") if name in attrs}
         if "metadata" in attrs:
             others["metadata"] = attrs["metadata"] or {}
         return {"entry": entry_from(attrs, before), **others}
@@ -164,7 +164,7 @@ def _times(attrs: Mapping[str, Any], before: Entry | None, tz: tzinfo) -> Entry:
         # Of two equal wall times the second was meant: only the instant says so.
         local_start = ""
     else:
-        local_start = wall.strftime("%Y%m%dT%H%M%S").rjust(15, "0")
+        local_start = moments.compact(wall)
     times: dict[str, Any] = {"start_time": start_time, "end_time": end_time, "local_start": local_start}
     return replace(before, **times, all_day=False, duration="") if before else Entry(**times)
 
@@ -245,7 +245,7 @@ class PeriodSerializer(plain.Serializer[Any]):
         return str(period.fbtype).upper()
 
 
-class FreeBusySerializer(serializers.Serializer):  # type: ignore[type-arg]
+class FreeBusySerializer(serializers.Serializer):
     """What of a span is taken: disjoint periods by start; what lies between them is free."""
 
     id = serializers.CharField(source="user_unique_id", read_only=True)

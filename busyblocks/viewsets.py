@@ -41,10 +41,12 @@ class BusyBlockViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         "ends_at": "end_time",
     }
 
-    def filter_queryset(self, queryset: QuerySet[BusyBlock]) -> QuerySet[BusyBlock]:
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         query = self.request.query_params
         asked, span = filters.zone_asked(query), filters.span_asked(query)
-        rows: BusyBlockQuerySet = super().filter_queryset(queryset).without_copies()
+        rows = super().filter_queryset(queryset)
+        assert isinstance(rows, BusyBlockQuerySet)
+        rows = rows.without_copies()
         user = self.user_to_read() if span else None
         return filters.in_span(rows, user, span, asked=asked) if span and user else rows
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from busyblocks.entries import Entry, fbtype_of
 from busyblocks.models import BusyBlock, Origin
-from busyblocks.moments import parsed
+from busyblocks.moments import compact
 from busyblocks.recurrence import recurs_until
 from busyblocks.timespans import Span
 from busyblocks.zones import to_utc, zone
@@ -25,7 +25,7 @@ def timed(start: str, minutes: int = 60, *, tz: str = "UTC", **facts: Any) -> En
     """An entry that starts at a wall time of `tz` and lasts exactly so long."""
     wall = datetime.fromisoformat(start)
     start_time = to_utc(wall, zone(tz))
-    facts.setdefault("local_start", "" if tz == "UTC" else wall.strftime("%Y%m%dT%H%M%S"))
+    facts.setdefault("local_start", "" if tz == "UTC" else compact(wall))
     return _entry(start_time=start_time, end_time=start_time + timedelta(minutes=minutes), time_zone=tz, **facts)
 
 
@@ -51,7 +51,7 @@ def write(user: CrmUser, *entries: Entry, origin: Origin | None = None, **column
             user=user,
             origin=origin,
             recurs_until=recurs_until(entry) if entry.recurring else None,
-            **{**entry.columns(), **columns},
+            **{**entry.columns(), **({"external_event_id": entry.uid} if origin else {}), **columns},
         )
         for entry in entries
     ]
@@ -60,5 +60,4 @@ def write(user: CrmUser, *entries: Entry, origin: Origin | None = None, **column
 
 def moment(text: str) -> str:
     """ "2026-03-29 01:00" → "20260329T010000Z", as recurrence ids, RDATEs and EXDATEs are written."""
-    found = parsed(text.replace(" ", "T") + ":00Z")
-    return found.strftime("%Y%m%dT%H%M%SZ")
+    return compact(at(text))

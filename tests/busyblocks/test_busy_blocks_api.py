@@ -206,11 +206,6 @@ def test_refused_with_the_field_named(api: APIClient, sentence: str, changes: di
     assert not BusyBlock.objects.exists()
 
 
-def test_number_that_json_cannot_write_is_refused(api: APIClient) -> None:
-    body = '{"start_time": "2026-03-01T17:00:00Z", "end_time": "2026-03-01T18:00:00Z", "metadata": {"x": 1e400}}'
-    assert _refusal(api.post(BLOCKS, body, content_type="application/json")) == "metadata"
-
-
 def test_control_characters_never_reach_the_ledger(api: APIClient) -> None:
     body = {**DOCUMENTED, "title": "a\x0bb\u2028c\x85d\x1be", "description": "one\r\ntwo\x0cthree\x07"}
     attributes = _attributes(api.post(BLOCKS, body))
@@ -502,7 +497,7 @@ def test_reading_token_does_not_write(acme: Company) -> None:
     assert client_for(acme, "alice", [Scope.READ]).post(BLOCKS, DOCUMENTED).status_code == 403
 
 
-@pytest.mark.parametrize("unknown", [str(uuid.uuid4()), "1", "not-a-uuid", "%00"])
+@pytest.mark.parametrize("unknown", ["00000000-0000-4000-8000-000000000000", "1", "not-a-uuid", "%00"])
 def test_unknown_id_is_not_found_as_documented(api: APIClient, alice: CrmUser, unknown: str) -> None:
     response = api.get(f"{BLOCKS}/{unknown}")
     if unknown == "%00":

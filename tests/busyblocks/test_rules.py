@@ -187,15 +187,15 @@ def _by_dateutil(text: str, first: datetime, until: datetime) -> list[datetime]:
     return found[:count]
 
 
-def test_walk_agrees_with_dateutil_on_600_rules_from_any_point_on() -> None:
+def test_walk_agrees_with_dateutil_on_200_rules_from_any_point_on() -> None:
     dice = random.Random(5545)
     compared = 0
-    while compared < 600:
+    while compared < 200:
         text = _random_rule(dice)
         if ("HOURLY" in text and "BY" in text) or ("BYYEARDAY" in text and text.count("BY") > 1):
             continue  # dateutil searches some of these for minutes
         first = datetime(2020, 1, 1) + timedelta(hours=dice.randint(0, 24 * 700))
-        after = first + timedelta(days=dice.randint(-100, 1500))
+        after = first + timedelta(days=dice.randint(-100, 900))
         until = after + timedelta(days=dice.randint(1, 400))
         ours = list(walk(parse(text), first, after=after, until=until, budget=Budget(100_000)))
         theirs = [wall for wall in _by_dateutil(text, first, until) if after <= wall <= until]
