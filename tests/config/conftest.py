@@ -17,7 +17,7 @@ def speaking_for() -> Speaks:
     """A client with a fresh AppId of the company and a token for `user` (None: the company's own)."""
 
     def client(company: Company, user: str | None, *scopes: Scope) -> Client:
-        credentials = client_for(company, user, scopes)._credentials  # type: ignore[attr-defined]
+        credentials = client_for(company, user, scopes)._credentials
         return Client(
             headers={"AppId": credentials["HTTP_APPID"], "Authorization": credentials["HTTP_AUTHORIZATION"]},
             raise_request_exception=False,

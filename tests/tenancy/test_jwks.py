@@ -170,7 +170,7 @@ def test_nobody_waits_for_a_fetch_that_hangs(monkeypatch):
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        status, headers, body = self.server.answers[self.path]  # type: ignore[attr-defined]
+        status, headers, body = self.server.answers[self.path]
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -186,7 +186,7 @@ def issuer(settings) -> Iterator[ThreadingHTTPServer]:
     """An issuer's server on this machine, for which the operator vouches."""
     settings.OUTBOUND_ALLOWED_HOSTS = ["127.0.0.1"]
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.answers = {}  # type: ignore[attr-defined]
+    server.answers = {}
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield server
     server.shutdown()
