@@ -15,18 +15,25 @@ from django.utils.module_loading import import_string
 from busyblocks.entries import Entry
 
 
+def _no_tokens(refused: str) -> str:
+    raise ReconnectNeeded("The account has no access token.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """What a provider is told: whose account, the secrets, and what it asked to be reminded of.
 
     credentials: as `Provider.credentials_from` made them. state: the provider's own JSON from its last visit.
     checkpoint: to be called before every request; it renews the lease, and raises to stop a sync that lost it.
+    access_token: for vendors with OAuth, a bearer token that is valid now; called with "" before a request, and with
+    the token that the vendor has just answered 401 to, to have it replaced (once: a second 401 is a `ReconnectNeeded`).
     """
 
     email: str
     credentials: dict[str, Any] = field(repr=False)
     state: dict[str, Any] = field(default_factory=dict)
     checkpoint: Callable[[], None] = lambda: None
+    access_token: Callable[[str], str] = field(default=_no_tokens, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
