@@ -22,7 +22,9 @@ _WANTED = frozenset(
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _STRANGE_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 _UNUSUAL = re.compile("[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_HEAD = re.compile(r'([^:;"]+)((?:;[^:;="]+=(?:"[^"]*"|[^:;,"]*)(?:,(?:"[^"]*"|[^:;,"]*))*)*):')
+# Exchange writes TZID=tzone://Microsoft/Utc without the quotes that its colon asks for.
+_VALUE = r'(?:"[^"]*"|(?:[^:;,"]|:(?=//))*)'
+_HEAD = re.compile(rf'([^:;"]+)((?:;[^:;="]+={_VALUE}(?:,{_VALUE})*)*):')
 _PARAMETER = re.compile(r';([^:;="]+)=((?:"[^"]*"|[^;,"]*)(?:,(?:"[^"]*"|[^;,"]*))*)')
 _ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
 

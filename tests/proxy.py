@@ -9,6 +9,7 @@ Without a vendor behind it, everything that the test does not answer is 404.
 import contextlib
 import http.client
 import socket
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,14 @@ class Ask:
             connection.close()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 class Proxy:
     """url: where to point an account. asked: every request so far. answer: None for an ask passes it on.
 
@@ -89,8 +98,7 @@ class Proxy:
             def log_message(self, *arguments: object) -> None:
                 """Tests read `asked`."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/"
 
