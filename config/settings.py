@@ -19,6 +19,7 @@ SERVED_OVER_HTTPS = PUBLIC_URL.startswith("https://")
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -239,4 +240,34 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# Admin ---------------------------------------------------------------------------------------------------------------
+# Times are written with their zone.
+FORMAT_MODULE_PATH = "config.formats"
+UNFOLD = {
+    "SITE_TITLE": "Calendar sync",
+    "SITE_HEADER": "Calendar sync",
+    "SITE_SYMBOL": "event_repeat",
+    # The service's own first page is not for people.
+    "SITE_URL": None,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.7% .014 237)",
+            "100": "oklch(95.1% .026 236.8)",
+            "200": "oklch(90.1% .058 230.9)",
+            "300": "oklch(82.8% .111 230.3)",
+            "400": "oklch(74.6% .16 232.7)",
+            "500": "oklch(58.8% .158 241.97)",
+            "600": "oklch(50% .134 242.75)",
+            "700": "oklch(44.3% .11 240.79)",
+            "800": "oklch(39.1% .09 240.88)",
+            "900": "oklch(29.3% .066 243.16)",
+            "950": "oklch(25% .06 243)",
+        },
+    },
+    "SIDEBAR": {"show_search": True, "navigation": "config.admin.navigation"},
+    "DASHBOARD_CALLBACK": "config.admin.index",
 }

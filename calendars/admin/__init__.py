@@ -1,0 +1,15 @@
+"""The admin of the mirror: accounts, calendars, runs, what was withheld, and meetings."""
+
+from calendars.admin.accounts import CalendarAccountAdmin
+from calendars.admin.calendars import CalendarAdmin, WithheldEventAdmin
+from calendars.admin.meetings import MeetingAdmin
+from calendars.admin.runs import AccountRunAdmin, SyncRunAdmin
+
+__all__ = [
+    "AccountRunAdmin",
+    "CalendarAccountAdmin",
+    "CalendarAdmin",
+    "MeetingAdmin",
+    "SyncRunAdmin",
+    "WithheldEventAdmin",
+]
