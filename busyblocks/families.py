@@ -35,7 +35,7 @@ _COLUMNS = (
     "fbtype",
 )
 _KEYS = ("pk", "origin_id", "external_event_id", "uid", "meeting_key")
-# One request may expand this much: about a second of work.
+# One request may expand this much: a second or two of work.
 REQUEST_STEPS = 500_000
 
 log = structlog.get_logger("ledger")
