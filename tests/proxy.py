@@ -8,7 +8,10 @@ Without a vendor behind it, everything that the test does not answer is 404.
 
 import contextlib
 import http.client
+import os
+import select
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -23,13 +26,15 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 @dataclass(frozen=True, slots=True)
 class Canned:
     """An answer. promised: a Content-Length that is not the body's. trickle: after the body, a byte now and then,
-    until the client hangs up."""
+    until the client hangs up. silent: nothing at all until then. reset: the connection breaks instead."""
 
     status: int = 207
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     promised: int | None = None
     trickle: bool = False
+    silent: bool = False
+    reset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Proxy:
     connections: the clients' ports, one for each connection that was made.
     """
 
-    def __init__(self, port_behind: int | None = None) -> None:
+    def __init__(self, port_behind: int | None = None, *, port: int = 0) -> None:
         self.asked: list[Ask] = []
         self.answer: Callable[[Ask], Canned | None] = lambda ask: None
         self.connections: set[int] = set()
@@ -98,7 +103,7 @@ class Proxy:
             def log_message(self, *arguments: object) -> None:
                 """Tests read `asked`."""
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", port), Handler)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/"
 
@@ -139,6 +144,14 @@ class Proxy:
             handler.close_connection = True
 
     def _send(self, handler: BaseHTTPRequestHandler, canned: Canned) -> None:
+        if canned.silent:
+            _wait_for_end(handler.connection, self._closing)
+        if canned.silent or canned.reset:
+            # Closed with no time to linger, and behind the back of those who would end it in order: a reset.
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(handler.connection.detach())
+            handler.close_connection = True
+            return
         handler.send_response(canned.status)
         for name, value in canned.headers.items():
             handler.send_header(name, value)
@@ -150,3 +163,11 @@ class Proxy:
             handler.wfile.write(b" ")
         if canned.promised is not None:
             handler.close_connection = True
+
+
+def _wait_for_end(connection: socket.socket, closing: threading.Event) -> None:
+    """Until the client hangs up, or sends what nobody asked for, or the server closes."""
+    while not closing.is_set():
+        readable, _, _ = select.select([connection], [], [], 0.02)
+        if readable:
+            return
