@@ -10,10 +10,10 @@ from busyblocks.models import EventStatus
 from busyblocks.rules import Budget, Freq, Rule
 from busyblocks.timespans import LATEST, Span
 from icsfeeds import writer
-from icsfeeds.events import Clock, alone, dates, own_uid, vevent
+from icsfeeds.events import Clock, alone, dates, is_clear, own_uid, vevent
 from icsfeeds.families import Family
 from icsfeeds.rows import FeedRow
-from icsfeeds.vtimezone import FIRST_YEAR, LAST_YEAR, WEEKDAYS, onsets
+from icsfeeds.vtimezone import FIRST_YEAR, LAST_YEAR, onsets
 
 # What one series may cost: a few tenths of a second, enough for thousands of EXDATEs and overrides.
 _STEPS = 4 * recurrence.SERIES_STEPS
@@ -55,6 +55,8 @@ class Compact:
         # Days of a timed series that an EXDATE takes out as a whole.
         self.excluded_days: set[date] = set()
         self.beside: dict[str, str] = {}
+        # Starts of instances of which it is decided already where they are shown, if at all.
+        self.settled: set[datetime] = set()
 
     def events(self) -> list[str]:
         """The VEVENTs, the master first where there is one. Raises `NotCompact`, and what expanding raises."""
@@ -68,7 +70,7 @@ class Compact:
         overrides = [text for row in self.family.overrides for text in self._override(row, begins)]
         if begins is None:
             return [*self.beside.values(), *overrides]
-        lines = [self._times(begins), self._rrule(begins, count)]
+        lines = [self._times(begins), self._rrule(count)]
         # Only what the rule yields: some readers let a date that is not an instance take away another one.
         taken = sorted(wall for wall in self.excluded if wall >= begins and self._yields(wall))
         lines += [self._named("EXDATE", wall) for wall in taken]
@@ -99,31 +101,21 @@ class Compact:
     def _yields(self, wall: datetime) -> bool:
         return any(True for _ in self._walk(wall, wall))
 
-    def _is_shown(self, wall: datetime) -> bool:
-        """Whether the clock ever shows this wall time, and the ledger means its first showing."""
-        instant = zones.to_utc(wall, self.tz)
-        if wall == self.first and instant != self.master.start_time.replace(microsecond=0):
-            return False
-        return zones.to_wall(instant, self.tz) == wall
-
     def _is_plain(self, wall: datetime) -> bool:
-        """Whether all readers agree on when this instance is: the clock shows its start, and does not change in it.
+        """Whether all readers agree on when this instance begins and ends.
 
-        Over a change of the clock some readers keep DTEND's wall time and others the length (RFC 5545 §3.3.6: the
-        length).
+        Its wall times exist, and once only; and the clock does not change in between: then some readers keep DTEND's
+        wall time and others the length (RFC 5545 §3.3.6: the length).
         """
         if self.zone is None:
             return True
-        if not self._is_shown(wall):
+        if wall == self.first and zones.to_utc(wall, self.zone) != self.master.start_time.replace(microsecond=0):
             return False
-        if self.nominal:
-            end = wall + self.length
-            return zones.to_wall(zones.to_utc(end, self.tz), self.tz) == end
-        instant = zones.to_utc(wall, self.tz)
-        return self._offset(instant) == self._offset(instant + self.length)
-
-    def _offset(self, instant: datetime) -> timedelta | None:
-        return instant.astimezone(self.tz).utcoffset()
+        end = wall + self.length
+        same_clock = (
+            self.nominal or wall.replace(tzinfo=self.zone).utcoffset() == end.replace(tzinfo=self.zone).utcoffset()
+        )
+        return same_clock and is_clear(wall, self.zone) and is_clear(end, self.zone)
 
     def _beginning(self) -> tuple[datetime | None, int | None]:
         """The first instance that can be a DTSTART, and the COUNT from there; those before it stand beside.
@@ -151,18 +143,14 @@ class Compact:
             later = None
         return later, None if count is None else count - 1
 
-    def _rrule(self, begins: datetime, count: int | None) -> str:
+    def _rrule(self, count: int | None) -> str:
         """The rule as it was written, FREQ first (Apple drops others), UNTIL in the form that DTSTART asks for."""
-        rule = self.rule
         parts = dict(part.split("=", 1) for part in rules.bare(self.master.recurrence_rule).split(";"))
         parts = {"FREQ": parts.pop("FREQ"), **parts}
         if count is not None:
             parts["COUNT"] = str(count)
         if self.until is not None:
             parts["UNTIL"] = writer.date(self.until) if self.master.all_day else writer.utc(self.until)
-        if rule.by_week_no and not (rule.by_day or rule.by_month_day or rule.by_year_day):
-            # The weekday comes from DTSTART; dateutil takes all seven.
-            parts["BYDAY"] = WEEKDAYS[begins.weekday()]
         return writer.line("RRULE:" + ";".join(f"{name}={value}" for name, value in parts.items()))
 
     # Instances taken out and added ---------------------------------------------------------------------------------
@@ -205,12 +193,14 @@ class Compact:
         return any(low <= datetime.combine(day, at) <= high for day in (low.date(), high.date()))
 
     def _put_beside(self, wall: datetime) -> None:
-        """The master's instance at this wall time as an event of its own; in UTC where the clock skips the time."""
+        """The master's instance at this wall time as an event of its own; in UTC where the wall time is not clear."""
         instant = self.master.start_time if wall == self.first else zones.to_utc(wall, self.tz)
-        self._put_instance_beside(instant, self.name if self._is_shown(wall) else "UTC")
+        clear = self.zone is None or is_clear(wall, self.zone)
+        self._put_instance_beside(instant, self.name if clear else "UTC")
 
     def _put_instance_beside(self, instant: datetime, time_zone: str) -> None:
         """The instance that begins at `instant`, unless it is taken out or replaced."""
+        self.settled.add(instant)
         entries = [self.entry, *(row.entry for row in self.family.overrides)]
         for instance in recurrence.expand(entries, Span(instant, instant + _SECOND), budget=self.budget):
             if instance.start == instant and instance.entry is self.entry:
@@ -220,13 +210,12 @@ class Compact:
 
     def _add_rdates(self, begins: datetime | None) -> None:
         """RDATEs that every reader takes; the others (periods, before DTSTART, unclear wall times) stand beside."""
-        seen = set()
         for text in self.master.rdates:
             start, period, _ = text.partition("/")
             instant = self._instant_of_rdate(start)
-            if instant in seen:
+            if instant in self.settled:
                 continue
-            seen.add(instant)
+            self.settled.add(instant)
             wall = zones.to_wall(instant, self.tz)
             means_wall = zones.to_utc(wall, self.tz) == instant
             if means_wall and self._yields(wall) and self._is_plain(wall):

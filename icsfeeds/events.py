@@ -53,8 +53,9 @@ class Clock:
     def once(self, start: datetime, end: datetime, *, all_day: bool, time_zone: str) -> str:
         """DTSTART and DTEND of what happens once. Instants (UTC) stay what they are in every reader.
 
-        Where the wall time would not say which instant is meant (the second of an hour that happens twice), and where
-        the zone is unknown, they are written in UTC. An empty span has no DTEND: it must lie after DTSTART (§3.8.2.2).
+        Where the wall time does not say which instant is meant (in an hour that happens twice ical.js takes the second,
+        RFC 5545 the first), and where the zone is unknown, they are written in UTC. An empty span has no DTEND: it must
+        lie after DTSTART (§3.8.2.2).
         """
         if all_day:
             return dates(start, end)
@@ -65,11 +66,18 @@ class Clock:
         if tz is None or start.year <= FIRST_YEAR or end.year > self.last_year:
             return _instants(start, end)
         first, last = start.astimezone(tz), end.astimezone(tz)
-        if first.fold or last.fold:
+        # As `is_clear` asks, in half the time: the first showing and the second have different offsets.
+        unlike = tz.utcoffset(first.replace(fold=1)) != tz.utcoffset(first) or first.fold
+        if unlike or last.fold or tz.utcoffset(last.replace(fold=1)) != tz.utcoffset(last):
             return _instants(start, end)
         self.use(time_zone, first.year, last.year)
         begin = f"DTSTART;TZID={time_zone}:{writer.wall(first)}\r\n"
         return begin if start >= end else f"{begin}DTEND;TZID={time_zone}:{writer.wall(last)}\r\n"
+
+
+def is_clear(wall: datetime, tz: ZoneInfo) -> bool:
+    """Whether the clock of `tz` shows this wall time once, neither skipping nor repeating it."""
+    return tz.utcoffset(wall.replace(fold=0)) == tz.utcoffset(wall.replace(fold=1))
 
 
 def dates(start: datetime, end: datetime) -> str:

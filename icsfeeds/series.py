@@ -5,7 +5,7 @@ RFC 5545 allows more than readers agree on, so a series is written in three ways
   taken out by an EXDATE and stands beside it as an event of its own: instances that a change of the clock touches, a
   DTSTART that its rule does not produce, periods, overrides of what the rule does not yield.
 - *listed*: each instance an event of its own: RDATEs without a rule, THISANDFUTURE, rules that RFC 5545 does not
-  allow and the ledger understands all the same.
+  allow and the ledger understands all the same, week numbers.
 - *alone*: overrides whose master is gone.
 An event of its own has a UID of its own: the series' UID and the instance's start.
 """
@@ -45,23 +45,27 @@ def series(master: FeedRow, family: Family, clock: Clock, *, year: int) -> list[
     if not _is_peculiar(rule) and not any(row.this_and_future for row in family.overrides):
         with suppress(NotCompact):
             return Compact(master, family, rule, clock).events()
-    begins = max(datetime(year - 1, 1, 1, tzinfo=UTC), master.start_time)
-    window = Span(begins, begins.replace(year=begins.year + 3, month=1, day=1))
+    last = max(year + 1, master.start_time.year + 2)
+    window = Span(datetime(year - 1, 1, 1, tzinfo=UTC), datetime(last + 1, 1, 1, tzinfo=UTC))
     return list(_listed(master, family, clock, window))
 
 
 def _is_peculiar(rule: Rule) -> bool:
-    """Whether RFC 5545 (the table in §3.3.10) forbids the rule: each reader makes something else of those."""
+    """Whether readers make different things of the rule.
+
+    They do where RFC 5545 (the table in §3.3.10) forbids it, and with week numbers: ical.js counts weeks otherwise, and
+    without BYDAY dateutil takes all seven days where others take DTSTART's.
+    """
     ordinals = any(ordinal for ordinal, _ in rule.by_day)
     others = (
-        rule.by_month, rule.by_week_no, rule.by_year_day, rule.by_month_day,
+        rule.by_month, rule.by_year_day, rule.by_month_day,
         rule.by_day, rule.by_hour, rule.by_minute, rule.by_second,
     )  # fmt: skip
     return (
         bool(rule.by_month_day and rule.freq == Freq.WEEKLY)
-        or bool(rule.by_week_no and rule.freq != Freq.YEARLY)
+        or bool(rule.by_week_no)
         or bool(rule.by_year_day and rule.freq in {Freq.MONTHLY, Freq.WEEKLY, Freq.DAILY})
-        or (ordinals and (rule.freq > Freq.MONTHLY or bool(rule.by_week_no)))
+        or (ordinals and rule.freq > Freq.MONTHLY)
         or bool(rule.by_set_pos and not any(others))
     )
 

@@ -18,7 +18,7 @@ _SECOND = timedelta(seconds=1)
 # In 28 years every date meets every weekday: a rule that was kept so long, to the end of the years, is the zone's own
 # rule and no coincidence.
 _YEARS_OF_A_RULE = 28
-WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _components(run: _Run, horizon: datetime) -> Iterator[str]:
                 yield _component(onset)
         return
     first, last = run.onsets[0], run.onsets[-1]
-    rule = f"FREQ=YEARLY;BYMONTH={first.wall.month};BYDAY={run.nth}{WEEKDAYS[first.wall.weekday()]}"
+    rule = f"FREQ=YEARLY;BYMONTH={first.wall.month};BYDAY={run.nth}{_WEEKDAYS[first.wall.weekday()]}"
     if last.wall.year < LAST_YEAR or len(run.onsets) < _YEARS_OF_A_RULE:
         # A day late, so that it means the same onset to readers who take it for wall time.
         rule += f";UNTIL={writer.utc(last.instant + timedelta(days=1))}"
