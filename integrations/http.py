@@ -10,12 +10,14 @@ import contextlib
 import contextvars
 import email.utils
 import functools
+import json
 import os
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpcore2
 import httpx2
@@ -46,6 +48,16 @@ class Reply:
     headers: httpx2.Headers
     body: bytes = field(repr=False)
 
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; raises `UnexpectedAnswer` for everything else."""
+        try:
+            found = json.loads(self.body)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise UnexpectedAnswer(f"What {_site(self.url)} answered is not readable ({self.status}).")
+        return found
+
 
 def basic(username: str, password: str) -> str:
     """The value of an Authorization header (RFC 7617, UTF-8)."""
@@ -55,11 +67,11 @@ def basic(username: str, password: str) -> str:
 class Session:
     """Requests on behalf of one account, to its own site only.
 
-    home: where the account lives; `authorization` (empty: none) is sent to that site alone. checkpoint is called before every
-    request, redirects included.
+    home: where the account lives; `authorization` is sent to that site alone: a header's value (empty: none), or for
+    bearer tokens (RFC 6750) `Connection.access_token`. checkpoint is called before every request, redirects included.
     """
 
-    def __init__(self, home: str, *, authorization: str, checkpoint: Callable[[], None]) -> None:
+    def __init__(self, home: str, *, authorization: str | Callable[[str], str], checkpoint: Callable[[], None]) -> None:
         self.home = httpx2.URL(home)
         self.checkpoint = checkpoint
         self._authorization = authorization
@@ -70,9 +82,9 @@ class Session:
         """The final answer, whatever its status except those below; at most `max_bytes` of body after decompression
         (default: OUTBOUND_MAX_BYTES).
 
-        Raises `ReconnectNeeded` for 401, `Throttled` for 429 and for 503 with Retry-After, `Unreachable` for every
-        other 5xx but 507 and for no answer in time, `TooLarge`, `AddressRefused`, and `UnexpectedAnswer` for
-        redirects that leave the site or do not end.
+        Raises `ReconnectNeeded` for 401 (of a bearer token: for the second one, the first has it replaced),
+        `Throttled` for 429 and for 503 with Retry-After, `Unreachable` for every other 5xx but 507 and for no answer
+        in time, `TooLarge`, `AddressRefused`, and `UnexpectedAnswer` for redirects that leave the site or do not end.
         """
         target = self.home.join(url)
         limit = max_bytes or settings.OUTBOUND_MAX_BYTES
@@ -80,13 +92,25 @@ class Session:
             if not same_site(self.home, target):
                 # The credentials stay here; the name tells the user which address to give instead.
                 raise UnexpectedAnswer(f"The server sends us on to another site ({_site(target)}).")
-            self.checkpoint()
-            reply = self._send(method, target, body, headers, limit)
+            reply = self._authorized(method, target, body, headers, limit)
             if reply.status not in _REDIRECTS or "location" not in reply.headers:
-                _raise_for(reply)
+                _raise_for(reply, bearer=not isinstance(self._authorization, str))
                 return reply
             target = _redirect_target(reply)
         raise UnexpectedAnswer("The server redirects without end.")
+
+    def _authorized(self, method: str, url: httpx2.URL, body: bytes, headers: dict[str, str], limit: int) -> Reply:
+        self.checkpoint()
+        if isinstance(self._authorization, str):
+            own = {"Authorization": self._authorization} if self._authorization else {}
+            return self._send(method, url, body, headers | own, limit)
+        token = self._authorization("")
+        reply = self._send(method, url, body, headers | {"Authorization": f"Bearer {token}"}, limit)
+        if reply.status != 401:
+            return reply
+        token = self._authorization(token)
+        self.checkpoint()
+        return self._send(method, url, body, headers | {"Authorization": f"Bearer {token}"}, limit)
 
     def _send(self, method: str, url: httpx2.URL, body: bytes, headers: dict[str, str], limit: int) -> Reply:
         seconds = float(settings.OUTBOUND_TIMEOUT_SECONDS)
@@ -98,7 +122,6 @@ class Session:
                 "User-Agent": USER_AGENT,
                 "Accept-Encoding": "gzip, deflate",
                 **headers,
-                **({"Authorization": self._authorization} if self._authorization else {}),
             },
             extensions={"timeout": {"connect": seconds, "write": seconds, "pool": seconds}},
         )
@@ -206,8 +229,10 @@ def _answer_to(request: httpx2.Request) -> httpx2.Response:
     try:
         response = transport.handle_request(request)
     except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
-        # The server closed a kept connection just as it was used again. All that is sent here only reads, so once
-        # more does no harm.
+        # The server closed a kept connection just as it was used again. What only reads is asked once more; a POST
+        # may have done its work already, and a refresh token is good for one use.
+        if request.method == "POST":
+            raise
         response = transport.handle_request(request)
     response.request = request
     return response
@@ -256,10 +281,12 @@ def _failures_named(url: httpx2.URL) -> Iterator[None]:
         raise UnexpectedAnswer("The server names an address that is none.") from None
 
 
-def _raise_for(reply: Reply) -> None:
+def _raise_for(reply: Reply, *, bearer: bool) -> None:
     site, status = _site(reply.url), reply.status
     if status == 401:
-        raise ReconnectNeeded(f"{site} refused the user name or password.")
+        raise ReconnectNeeded(
+            f"{site} does not let us in any more." if bearer else f"{site} refused the user name or password."
+        )
     if status == 429 or (status == 503 and "retry-after" in reply.headers):
         wait = retry_after(reply.headers, now=timezone.now())
         raise Throttled(f"{site} asks us to come back later ({status}).", retry_after=wait)

@@ -270,3 +270,74 @@ def test_throttled_says_how_long_to_wait(server: Proxy) -> None:
     with time_machine.travel(NOW, tick=False), pytest.raises(Throttled) as throttled:
         ask(server, Canned(503, headers={"Retry-After": "Sun, 01 Mar 2026 12:02:00 GMT"}))
     assert throttled.value.retry_after == timedelta(minutes=2)
+
+
+# Bearer tokens ----------------------------------------------------------------------------------------------------
+
+
+class Tokens:
+    """Gives out "token-1" until it is refused, then "token-2", and so on."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+
+    def __call__(self, refused: str) -> str:
+        if refused:
+            self.refused.append(refused)
+        return f"token-{len(self.refused) + 1}"
+
+
+def bearer(server: Proxy, tokens: Tokens, accepted: str) -> Any:
+    server.answer = lambda ask: Canned(200 if ask.headers["Authorization"] == f"Bearer {accepted}" else 401)
+    return Session(server.url, authorization=tokens, checkpoint=lambda: None).request("GET", "/", headers={})
+
+
+def test_valid_bearer_token_is_used_as_it_is(server: Proxy) -> None:
+    tokens = Tokens()
+    assert bearer(server, tokens, "token-1").status == 200
+    assert (tokens.refused, len(server.asked)) == ([], 1)
+
+
+def test_refused_bearer_token_is_replaced_and_the_question_repeated(server: Proxy) -> None:
+    tokens = Tokens()
+    assert bearer(server, tokens, "token-2").status == 200
+    assert (tokens.refused, len(server.asked)) == (["token-1"], 2)
+
+
+def test_second_refusal_asks_to_reconnect_without_a_third_try(server: Proxy) -> None:
+    tokens = Tokens()
+    with pytest.raises(ReconnectNeeded) as caught:
+        bearer(server, tokens, "another")
+    assert (tokens.refused, len(server.asked)) == (["token-1"], 2)
+    assert "token" not in str(caught.value)
+
+
+def test_post_is_never_sent_twice_by_itself(server: Proxy) -> None:
+    server.answer = lambda ask: Canned(reset=True)
+    with pytest.raises(Unreachable):
+        session(server.url).request("POST", "/", body=b"once", headers={})
+    assert len(server.asked) == 1
+
+
+# JSON ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b'{"items": [', id="cut off"),
+        pytest.param(b"<!DOCTYPE html><title>Sign in</title>", id="a page for people"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b"\xff\xfe\xfd", id="no text at all"),
+        pytest.param(b'{"a":' + b"[" * 100_000, id="nested without end"),
+    ],
+)
+def test_what_is_no_json_object_is_not_an_answer(server: Proxy, body: bytes) -> None:
+    reply = ask(server, Canned(200, body))
+    with pytest.raises(UnexpectedAnswer):
+        reply.json()
+
+
+def test_json_object_is_read(server: Proxy) -> None:
+    assert ask(server, Canned(200, '{"name": "Zoë"}'.encode())).json() == {"name": "Zoë"}
