@@ -8,9 +8,10 @@ from rest_framework.serializers import ValidationError
 
 from busyblocks import moments, zones
 from busyblocks.errors import BudgetExceeded, UnknownZone
-from busyblocks.families import REQUEST_STEPS, DateZones, families, zones_of_dates
+from busyblocks.families import REQUEST_STEPS, DateZones, Family, families, zones_of_dates
 from busyblocks.fields import STATUS_IN
 from busyblocks.models import BusyBlock, BusyBlockQuerySet
+from busyblocks.recurrence import SERIES_STEPS
 from busyblocks.rules import Budget
 from busyblocks.timespans import EARLIEST, LATEST, Span
 from tenancy.filters import SDK_STATUSES
@@ -70,11 +71,29 @@ def in_span(rows: BusyBlockQuerySet, user: CrmUser, span: Span, *, asked: tzinfo
     series: set[int] = set()
     try:
         for family in families(BusyBlock.objects.of(user), span, dates, led_by=_SERIES):
-            for row, _ in family.instances(span, budget):
-                series.add(row.pk)
+            series |= _showing(family, span, budget)
     except BudgetExceeded as error:
         raise ValidationError({"end_time": str(error)}) from None
     return rows.filter(_once(span) | _dates(span, dates) | Q(pk__in=series))
+
+
+def _showing(family: Family, span: Span, budget: Budget) -> set[int]:
+    """The rows of the series with an instance in the span; it is left at the first of each, so spans may be endless.
+
+    What a series' own budget does not settle is shown: a row too many is better than one that is missing.
+    """
+    wanted = {row.pk for row in family.rows if row.entry.recurring or row.entry.this_and_future}
+    found: set[int] = set()
+    own = Budget(SERIES_STEPS)
+    try:
+        for row, _ in family.instances(span, own):
+            found |= {row.pk} & wanted
+            if found == wanted:
+                break
+    except BudgetExceeded:
+        found = wanted
+    budget.spend(SERIES_STEPS - own.left)
+    return found
 
 
 def _once(span: Span) -> Q:

@@ -45,7 +45,9 @@ class BusyBlockSerializer(serializers.ModelSerializer):
     all_day = serializers.BooleanField(required=False)
     start_date = serializers.SerializerMethodField(help_text="First date of an all-day block.")
     end_date = serializers.SerializerMethodField(help_text="Date after the last of an all-day block.")
-    time_zone = ZoneField(required=False, allow_null=True, max_length=64, help_text="IANA name; UTC when not given.")
+    time_zone = ZoneField(
+        required=False, allow_null=True, allow_blank=True, max_length=64, help_text="IANA name; UTC when not given."
+    )
     recurring = serializers.BooleanField(required=False, allow_null=True)
     recurrence_rule = WordsField(max_length=rules.MAX_LENGTH + 16, help_text="RFC 5545 RRULE.")
     rdates = MomentsField(periods=True, help_text="Further starts, or periods written start/end.")

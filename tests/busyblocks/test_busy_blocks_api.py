@@ -172,6 +172,7 @@ def test_second_of_two_equal_wall_times_stays_the_second(api: APIClient) -> None
 
 
 REFUSED = [
+    ("no time at all", {"start_time": ""}, "start_time"),
     ("no start", {"start_time": None}, "start_time"),
     ("no time", {"start_time": "tomorrow"}, "start_time"),
     ("a number", {"start_time": 1767225600}, "start_time"),
@@ -237,6 +238,11 @@ def test_status_speaks_both_vocabularies(
     assert (attributes["status"], attributes["event_status"]) == (status, event_status)
     assert attributes["busy_type"] == busy_type
     assert attributes["enabled"] is (status != "inactive")
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_no_zone_is_utc(api: APIClient, nothing: str | None) -> None:
+    assert _attributes(api.post(BLOCKS, {**DOCUMENTED, "time_zone": nothing}))["time_zone"] == "UTC"
 
 
 def test_rule_implies_recurring_and_loses_its_prefix(api: APIClient) -> None:
@@ -386,6 +392,30 @@ def test_override_shows_where_it_was_moved_and_its_master_no_more(api: APIClient
     )
     assert _titles(api.get(f"{BLOCKS}?start_time=2026-03-20&end_time=2026-03-21")) == ["moved"]
     assert _titles(api.get(f"{BLOCKS}?start_time=2026-03-02&end_time=2026-03-03")) == []
+
+
+ENDLESS = [
+    ("daily", "FREQ=DAILY", "start_time=2026-03-06", True),
+    ("every thousand years", "FREQ=YEARLY;INTERVAL=1000", "start_time=2026-03-06", True),
+    ("from the beginning of time", "FREQ=DAILY", "end_time=2026-03-06", True),
+    ("begins after the end", "FREQ=DAILY", "end_time=2026-02-01", False),
+    (
+        "30 February, in a year",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+        "start_time=2026-03-06&end_time=2027-03-06",
+        False,
+    ),
+    # Nobody can know within reason that it never comes: rather shown than lost.
+    ("30 February, ever", "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "start_time=2026-03-06", True),
+]
+
+
+@pytest.mark.parametrize(("sentence", "rule", "query", "shows"), ENDLESS, ids=[row[0] for row in ENDLESS])
+def test_endless_series_in_an_endless_span(
+    api: APIClient, alice: CrmUser, sentence: str, rule: str, query: str, shows: bool
+) -> None:
+    write(alice, timed("2026-03-01 09:00", title="series", uid="d", rule=rule))
+    assert _titles(api.get(f"{BLOCKS}?{query}")) == (["series"] if shows else [])
 
 
 QUERIES = [
