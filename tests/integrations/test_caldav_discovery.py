@@ -252,7 +252,7 @@ def test_homes_that_were_found_are_asked_at_once(server: Proxy) -> None:
 
 def test_home_that_is_no_more_is_looked_for_again(server: Proxy) -> None:
     answers(server, {"/": multistatus(response("/", home("/dav/alice/"))), "/dav/alice/": WORK})
-    moved = {"server_url": server.url, "homes": [[f"{server.url}old/", 1]]}
+    moved: dict[str, object] = {"server_url": server.url, "homes": [[f"{server.url}old/", 1]]}
     again = provider(server, state=moved)
     assert found(again) == ["alice/work/"]
     assert again.state() == {"server_url": server.url, "homes": [[f"{server.url}dav/alice/", 1]]}

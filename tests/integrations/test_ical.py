@@ -32,7 +32,7 @@ def corpus(name: str) -> tuple[Entry, ...]:
 
 
 def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type,misc]
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type]
 
 
 # Start and end ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,132 @@
+"""The whole way: a real server's calendars into the ledger, over the wire, with everything that happens to servers."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+from pytest_django import Settings
+
+from busyblocks.models import BusyBlock
+from calendars.models import CalendarAccount, WithheldEvent
+from calendars.services import accounts
+from tenancy.models import CrmUser
+from tests.calendars.mirror import ledger, synced, titles
+from tests.contracts.contract import event
+from tests.proxy import Proxy
+from tests.servers import CalDAVServer, radicale, xandikos
+
+EVENTS = {f"e{number:02}": event(f"u{number}", "DTSTART:20260320T090000Z", "SUMMARY:Before") for number in range(24)}
+
+
+@pytest.fixture(scope="module", params=[radicale, xandikos], ids=["radicale", "xandikos"])
+def server(request: pytest.FixtureRequest) -> Iterator[CalDAVServer]:
+    with request.param() as running:
+        running.make_calendar("work")
+        yield running
+
+
+@pytest.fixture
+def proxy(server: CalDAVServer, settings: Settings) -> Iterator[Proxy]:
+    settings.OUTBOUND_ALLOWED_HOSTS = ["127.0.0.1"]
+    server.empty("work")
+    server.put_events("work", EVENTS)
+    with Proxy(server.port) as running:
+        yield running
+
+
+@pytest.fixture
+def account(alice: CrmUser, server: CalDAVServer, proxy: Proxy) -> CalendarAccount:
+    given = {"server_url": proxy.url, "username": server.username, "password": server.password}
+    return accounts.connect(
+        alice, provider="caldav", email="alice@acme.example", provider_data=given, now=timezone.now()
+    )
+
+
+pytestmark = pytest.mark.django_db
+
+
+def test_first_sync_mirrors_every_event(account: CalendarAccount) -> None:
+    assert synced(account).succeeded
+    assert set(ledger(account)) == {f"{name}.ics" for name in EVENTS}
+
+
+def test_sync_without_changes_asks_once_for_each_calendar_and_writes_nothing(
+    account: CalendarAccount, proxy: Proxy
+) -> None:
+    synced(account)
+    before = list(BusyBlock.objects.order_by("pk").values())
+    revision = CrmUser.objects.get(pk=account.user_id).revision
+    proxy.forget()
+    assert synced(account).succeeded
+    assert len(proxy.asked) == account.calendars.count()
+    assert list(BusyBlock.objects.order_by("pk").values()) == before
+    assert CrmUser.objects.get(pk=account.user_id).revision == revision
+
+
+def test_changed_new_and_deleted_events_arrive(account: CalendarAccount, server: CalDAVServer) -> None:
+    synced(account)
+    server.put_events("work", {"e01": event("u1", "DTSTART:20260320T080000Z", "SUMMARY:After")})
+    server.put_events("work", {"new": event("new", "DTSTART:20260320T100000Z", "SUMMARY:New")})
+    server.delete_events("work", ["e02"])
+    assert synced(account).succeeded
+    assert titles(account) == ["After", *["Before"] * 22, "New"]
+    assert set(ledger(account)) == {f"{name}.ics" for name in (*EVENTS, "new") if name != "e02"}
+
+
+def test_deletions_that_the_server_names_apply_however_many_they_are(
+    account: CalendarAccount, server: CalDAVServer
+) -> None:
+    synced(account)
+    server.delete_events("work", list(EVENTS)[1:])
+    assert synced(account).succeeded
+    assert list(ledger(account)) == ["e00.ics"]
+
+
+def test_server_that_is_down_loses_nothing_and_the_account_says_why(
+    account: CalendarAccount, proxy: Proxy, server: CalDAVServer
+) -> None:
+    synced(account)
+    server.stop()
+    try:
+        assert not synced(account).succeeded
+    finally:
+        server.start()
+    account.refresh_from_db()
+    assert len(ledger(account)) == 24
+    assert account.last_error_code == "unreachable"
+    assert account.last_error
+    assert account.next_attempt_at is not None
+    assert account.next_attempt_at > timezone.now()
+    assert synced(account).succeeded
+
+
+def test_server_that_comes_back_empty_is_not_believed_at_once(account: CalendarAccount, server: CalDAVServer) -> None:
+    synced(account)
+    server.empty("work")
+    synced(account)
+    assert len(ledger(account)) == 24
+    server.put_events("work", EVENTS)
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        assert synced(account).succeeded
+    assert len(ledger(account)) == 24
+
+
+def test_server_that_forgot_its_tokens_is_read_again_as_a_whole(account: CalendarAccount, server: CalDAVServer) -> None:
+    synced(account)
+    server.forget_tokens()
+    server.put_events("work", {"new": event("new", "DTSTART:20260320T100000Z", "SUMMARY:New")})
+    server.delete_events("work", ["e02"])
+    assert synced(account).succeeded
+    assert set(ledger(account)) == {f"{name}.ics" for name in (*EVENTS, "new") if name != "e02"}
+
+
+def test_event_that_cannot_be_read_any_more_keeps_its_row(account: CalendarAccount, server: CalDAVServer) -> None:
+    synced(account)
+    server.put_events("work", {"e03": event("u3", "DTSTART:20260320T090000Z", "RRULE:FREQ=MINUTELY", "SUMMARY:Bomb")})
+    synced(account)
+    assert "e03.ics" in ledger(account)
+    assert "Bomb" not in titles(account)
+    withheld = WithheldEvent.objects.filter(calendar__account=account)
+    assert list(withheld.values_list("external_event_id", flat=True)) == ["e03.ics"]
