@@ -14,10 +14,12 @@ class Entry:
 
     start_time, end_time: aware, UTC; for `all_day`, 00:00 UTC of the first date and of the date after the last.
     time_zone: IANA name. recurrence_id: "" for a single entry or a master, else "20260320T090000Z" or "20260320".
+    series_id: where a vendor tells each instance of a series as an event of its own, the vendor's id of the series.
     rdates: "20260320", "20260320T090000Z", or a period "20260320T090000Z/20260320T100000Z"; exdates: the first two.
     """
 
     external_event_id: str = ""
+    series_id: str = ""
     etag: str = ""
     uid: str = ""
     recurrence_id: str = ""

@@ -118,6 +118,8 @@ class BusyBlock(models.Model):
     meeting_key = models.CharField(max_length=36, blank=True, editable=False)
     # 512 characters: four bytes each still fit an index row of PostgreSQL. Providers fold longer ids (`folded_id`).
     external_event_id = models.CharField(max_length=512, blank=True)
+    # Of an instance that the vendor tells as an event of its own: the vendor's id of its series.
+    series_id = models.CharField(max_length=512, blank=True)
     etag = models.CharField(max_length=255, blank=True, help_text="The remote's version of this entry.")
 
     title = models.TextField(blank=True)
@@ -184,6 +186,8 @@ class BusyBlock(models.Model):
             models.Index(fields=["user", "recurring", "start_time", "end_time"], name="busy_block_span"),
             # The mirror: what is held back in a calendar.
             models.Index(fields=["origin"], condition=Q(absent_since__isnull=False), name="busy_block_held"),
+            # The mirror: the instances of a series that the vendor names by its own id.
+            models.Index(fields=["origin", "series_id"], condition=~Q(series_id=""), name="busy_block_series"),
             # A meeting and its synced copy; the overrides of a series written by hand.
             models.Index(fields=["user", "uid"], name="busy_block_uid"),
         ]

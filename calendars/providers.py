@@ -4,10 +4,10 @@ A provider is made for one account and one sync. It speaks the vendor's language
 the engine knows nothing of transports. `settings.CALENDAR_PROVIDERS` names the classes, as Django names its caches.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -47,18 +47,34 @@ class RemoteCalendar:
     primary: bool = False
 
 
+class Mirrored(NamedTuple):
+    """One mirrored entry: whose it is at the vendor, and when; UTC, as `Entry` has them."""
+
+    external_event_id: str
+    series_id: str
+    start_time: datetime
+    end_time: datetime
+    all_day: bool
+
+
+def _nothing_mirrored(ids: Collection[str]) -> list[Mirrored]:
+    return []
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalendarState:
     """Where the mirror of one calendar stands, for the provider's eyes.
 
     etags: external_event_id → etag of everything mirrored or withheld, called only by providers whose server cannot
-    tell changes otherwise. time_zone: IANA, for floating times; "" when unknown (UTC then).
+    tell changes otherwise. mirrored: what is stored under these event ids, or as an instance of a series with one of
+    these ids. time_zone: IANA, for floating times; "" when unknown (UTC then).
     """
 
     external_id: str
     time_zone: str = ""
     cursor: str = ""
     etags: Callable[[], dict[str, str]] = dict
+    mirrored: Callable[[Collection[str]], list[Mirrored]] = _nothing_mirrored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,14 @@ No vendor is ever called inside a transaction. Killed between any two steps, the
 another worker, and that one starts at the last committed cursor: nothing is lost, nothing is counted twice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from cryptography.fernet import InvalidToken
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from busyblocks.models import BusyBlock
@@ -29,6 +30,7 @@ from calendars.providers import (
     CursorLost,
     Delta,
     InternalFault,
+    Mirrored,
     Misconfigured,
     NoSuchProvider,
     Page,
@@ -41,7 +43,8 @@ from calendars.providers import (
     provider_class,
 )
 from calendars.services import runs
-from calendars.sync import health, lease as leases, listing, mirror
+from calendars.sync import health, listing, mirror
+from calendars.sync import lease as leases
 from calendars.sync.lease import Lease, LeaseLost
 from calendars.sync.mirror import Changes
 from calendars.sync.spool import Spool
@@ -250,6 +253,7 @@ def _read(
         time_zone=calendar.time_zone,
         cursor=cursor,
         etags=lambda: _etags(calendar),
+        mirrored=lambda ids: _mirrored(calendar, ids),
     )
     with Spool() as spool:
         end: Answer | None = None
@@ -276,3 +280,13 @@ def _etags(calendar: Calendar) -> dict[str, str]:
     return known
 
 
+def _mirrored(calendar: Calendar, ids: Collection[str]) -> list[Mirrored]:
+    """What is stored under these event ids, and the instances of these series."""
+    wanted = list(ids)
+    found: list[Mirrored] = []
+    for start in range(0, len(wanted), 500):
+        some = wanted[start : start + 500]
+        of_series = ~Q(series_id="") & Q(series_id__in=some)
+        rows = BusyBlock.objects.filter(Q(external_event_id__in=some) | of_series, origin=calendar.origin_id)
+        found.extend(Mirrored(*values) for values in rows.order_by().values_list(*Mirrored._fields))
+    return found
