@@ -65,6 +65,17 @@ class BusyBlockForm(forms.ModelForm):
         return entry_of(BusyBlock.objects.get(pk=self.instance.pk)) if self.instance.pk else None
 
 
+class HeldFilter(admin.SimpleListFilter):
+    title = "brake"
+    parameter_name = "brake"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("held", "Held back")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[BusyBlock]) -> QuerySet[BusyBlock]:
+        return queryset.filter(absent_since__isnull=False) if self.value() == "held" else queryset
+
+
 @admin.register(BusyBlock)
 class BusyBlockAdmin(CompanyScopedAdmin):
     """What makes this user busy, where did it come from, and what is held back by the brake?"""
@@ -77,11 +88,12 @@ class BusyBlockAdmin(CompanyScopedAdmin):
         "recurring",
         "all_day",
         ("user", AutocompleteFilter),
-        ("absent_since", admin.EmptyFieldListFilter),
+        HeldFilter,
         ("start_time", admin.DateFieldListFilter),
     )
     search_fields = ("title", "=unique_id", "=uid", "=external_event_id", "=user__unique_id")
     ordering = ("-id",)
+    one_line = ("title", "location", "recurrence_rule")
     autocomplete_fields = ("user",)
     fieldsets = (
         (None, {"fields": ("user", "title", "start_time", "end_time", "all_day", "time_zone")}),

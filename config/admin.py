@@ -128,7 +128,11 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             f"{list_url(WebhookDelivery)}?state__exact={DeliveryState.FAILED.value}",
         ),
     ]
-    return {**context, "concerns": [concern for concern in concerns if concern.count]}
+    return {
+        **context,
+        "title": "What needs a person now",
+        "concerns": [concern for concern in concerns if concern.count],
+    }
 
 
 def _rows(model: type[Model], request: HttpRequest) -> QuerySet[Any]:

@@ -86,7 +86,7 @@ def _held(account_pks: list[int]) -> tuple[list[HeldCalendar], str]:
             calendar,
             list(rows.filter(origin=calendar.origin_id).order_by("start_time", "pk")[:SHOWN_PER_CALENDAR]),
             len(pks_of[calendar.origin_id]),
-            f"{list_url(BusyBlock)}?origin__id__exact={calendar.origin_id}&absent_since__isempty=0",
+            f"{list_url(BusyBlock)}?origin__id__exact={calendar.origin_id}&brake=held",
         )
         for calendar in calendars.defer("account__credentials").order_by("account", "name", "pk")
     ]

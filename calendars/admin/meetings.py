@@ -80,6 +80,17 @@ class UidInline(TabularInline):
         return False
 
 
+class UnmatchedFilter(admin.SimpleListFilter):
+    title = "host"
+    parameter_name = "host"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("unknown", "Matched to nobody")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Meeting]) -> QuerySet[Meeting]:
+        return queryset.filter(user=None) if self.value() == "unknown" else queryset
+
+
 @admin.register(Meeting)
 class MeetingAdmin(CompanyScopedAdmin):
     """Which meetings are there, whose are they, and which bookings has nobody been matched to?"""
@@ -90,11 +101,12 @@ class MeetingAdmin(CompanyScopedAdmin):
     list_filter = (
         "status",
         ("user", AutocompleteFilter),
-        ("user", admin.EmptyFieldListFilter),
+        UnmatchedFilter,
         ("start_time", admin.DateFieldListFilter),
     )
     search_fields = ("title", "=unique_id", "=organizer_email", "=ical_uid", "=uids__uid", "=user__unique_id")
     ordering = ("-id",)
+    one_line = ("title", "location", "meeting_url")
     autocomplete_fields = ("user",)
     inlines = (ParticipantInline, UidInline)
     actions = ("cancel",)

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from calendars.models import Calendar, CalendarAccount, Meeting, MeetingParticipant, MeetingUid, SyncRun
 from config.admin import navigation
 from icsfeeds.models import ICSToken
+from tenancy.admin.scope import BoundedPaginator
 from tenancy.models import ApiKey, Company
 from tests.admin.world import (
     MONDAY,
@@ -171,6 +172,17 @@ def test_queries_of_a_list_do_not_grow_with_its_rows(model: type[Model], who: st
     assert len(many) == len(few), "\n".join(many)
     assert len(many) <= 8, "\n".join(many)
     assert not [sql for sql in many if '"credentials"' in sql or '"encrypted_token"' in sql or '"secret"' in sql]
+
+
+def test_big_table_is_not_counted_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedPaginator, "furthest", 3)
+    fill(company("acme"), 3)
+    client = operator()
+    for model in REGISTERED:
+        assert client.get(list_of(model)).context["cl"].result_count <= 3
+        counts = [sql for sql in _queries(client, list_of(model)) if "COUNT(*)" in sql]
+        assert counts, model
+        assert all("LIMIT 3" in sql for sql in counts), counts
 
 
 def test_queries_of_the_first_page_do_not_grow_with_what_is_wrong() -> None:

@@ -212,7 +212,7 @@ def test_staff_without_permission_see_nothing() -> None:
 
 
 def _acmes(model: type[Model]) -> Model:
-    path = admin.site._registry[model].company_lookup  # type: ignore[attr-defined]
+    path = admin.site._registry[model].company_lookup
     row = model._default_manager.filter(**{path: company("acme").pk}).first()
     assert row is not None
     return row

@@ -72,7 +72,7 @@ def _mirror(user: CrmUser, number: int, mark: str) -> None:
         provider="ics",
         email=user.email,
         name=f"{url_id} account{mark}",
-        identity=user.unique_id,
+        identity=f"{url_id}-{number}",
         credentials={"password": SECRETS["credentials"]},
         provider_state={"home": SECRETS["provider state"]},
         connected=True,
@@ -125,7 +125,7 @@ def _feed_and_inbox(user: CrmUser, number: int, mark: str) -> None:
         company=user.company,
         body=f'{{"triggerEvent": "BOOKING_CREATED", "title": "{url_id} payload{mark}"}}'.encode(),
         signed=True,
-        trigger=f"{url_id}-trigger{mark}",
+        trigger=f"{url_id}-trigger{mark}"[:64],
         state=DeliveryState.FAILED,
         error=f"{url_id} not a booking{mark}",
     )
