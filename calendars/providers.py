@@ -38,13 +38,17 @@ class Connection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteCalendar:
-    """A calendar in the vendor's list. `external_id` is stable and at most 512 characters."""
+    """A calendar in the vendor's list. `external_id` is stable and at most 512 characters.
+
+    wanted: whether it is mirrored unless the user says otherwise; not so a calendar that tells of others' time.
+    """
 
     external_id: str
     name: str = ""
     color: str = ""
     time_zone: str = ""
     primary: bool = False
+    wanted: bool = True
 
 
 class Mirrored(NamedTuple):
@@ -81,7 +85,8 @@ class CalendarState:
 class Resource:
     """All that the remote says of one event: its single entry, or a master and its overrides.
 
-    `whole`: these are all entries of the event, others stored under its id go. Otherwise only these change.
+    `whole`: these are all entries of the event, others stored under its id go. Otherwise only these change; in a full
+    read all its parts together are the whole, and what they lack is absent.
     """
 
     external_event_id: str

@@ -7,7 +7,7 @@ full read, BRAKE_CONFIRM_AFTER or more after the first, does not show it either;
 Meanwhile it keeps its user busy. Deletions that a delta names are facts and never come here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
@@ -18,6 +18,7 @@ from django.utils import timezone
 from busyblocks.models import BusyBlock
 from calendars.models import Calendar, CalendarAccount, WithheldEvent
 from calendars.providers import Snapshot
+from calendars.sync.plan import Words
 from tenancy.models import bump_revision
 
 # Ids of one statement.
@@ -32,6 +33,30 @@ class Deletions:
     held: int
 
 
+@dataclass(slots=True)
+class Shown:
+    """What the remote has, by all that a read said. `parts`: of events told in parts alone, the instances it named."""
+
+    events: set[str] = field(default_factory=set)
+    parts: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, words: Words) -> None:
+        """The next batch's words."""
+        for event_id, resource in words.resources.items():
+            # Of an event that was told whole before, or withheld, nothing is absent.
+            if resource.whole or event_id in words.withheld:
+                self.parts.pop(event_id, None)
+            elif event_id not in self.events or event_id in self.parts:
+                self.parts.setdefault(event_id, set()).update(entry.recurrence_id for entry in resource.entries)
+        for event_id in (*words.withheld, *words.removed):
+            self.parts.pop(event_id, None)
+        self.events |= words.named
+        self.events -= words.removed
+
+    def has(self, event_id: str, recurrence_id: str) -> bool:
+        return event_id in self.events and (event_id not in self.parts or recurrence_id in self.parts[event_id])
+
+
 def is_suspicious(absent: int, total: int) -> bool:
     """Whether `absent` of a calendar's `total` rows is more than a plain clean-up."""
     if absent == 0:
@@ -40,17 +65,21 @@ def is_suspicious(absent: int, total: int) -> bool:
     return many or absent == total
 
 
-def implied_deletions(calendar: Calendar, named: set[str], snapshot: Snapshot, *, now: datetime) -> Deletions:
-    """Delete, or hold, the calendar's rows inside the snapshot's window that `named` (event ids) does not show.
+def implied_deletions(calendar: Calendar, shown: Shown, snapshot: Snapshot, *, now: datetime) -> Deletions:
+    """Delete, or hold, the calendar's rows inside the snapshot's window that are not among what was shown.
 
     Call it in the mirror's transaction, after the pages were applied.
     """
     rows = BusyBlock.objects.filter(origin=calendar.origin_id)
     if snapshot.window is not None:
         rows = rows.may_touch(*snapshot.window)
-    _forget_withheld(calendar, named)
-    ids = rows.values_list("external_event_id", "absent_since", "pk")
-    absent = [(event_id, since, pk) for event_id, since, pk in ids.iterator(chunk_size=5000) if event_id not in named]
+    _forget_withheld(calendar, shown.events)
+    ids = rows.values_list("external_event_id", "recurrence_id", "absent_since", "pk")
+    absent = [
+        (event_id, since, pk)
+        for event_id, instance, since, pk in ids.iterator(chunk_size=5000)
+        if not shown.has(event_id, instance)
+    ]
     if not absent:
         return Deletions(0, 0)
     # The calendar's rows before this read: what the same read created does not make a clean-up look smaller.

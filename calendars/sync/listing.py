@@ -48,6 +48,7 @@ def _add(account: CalendarAccount, description: RemoteCalendar) -> None:
         color=description.color[:32],
         time_zone=description.time_zone[:64],
         primary=description.primary,
+        sync_enabled=description.wanted,
     )
 
 

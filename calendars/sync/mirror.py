@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from django.conf import settings
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import F, QuerySet
 
@@ -22,9 +21,9 @@ from calendars.models import AccountRun, Calendar, CalendarAccount, WithheldEven
 from calendars.providers import Delta, Snapshot, Withheld
 from calendars.sync import bulk
 from calendars.sync import lease as leases
-from calendars.sync.brake import implied_deletions
+from calendars.sync.brake import Shown, implied_deletions
 from calendars.sync.lease import Lease
-from calendars.sync.plan import Actions, StoredRow, Words, last_words, plan
+from calendars.sync.plan import Actions, StoredRow, Words, last_words, names_master, plan
 from calendars.sync.spool import Spool
 from tenancy.models import bump_revision
 
@@ -64,12 +63,14 @@ def apply(
     """
     with transaction.atomic():
         account = leases.lock(lease)
-        current = Calendar.objects.select_for_update(of=("self",)).filter(pk=calendar.pk).select_related("origin").first()
+        current = (
+            Calendar.objects.select_for_update(of=("self",)).filter(pk=calendar.pk).select_related("origin").first()
+        )
         if current is None or not current.sync_enabled or current.cursor != calendar.cursor:
             return Changes()
-        changes, anything, named = _apply_pages(account, current, spool)
+        changes, anything, shown = _apply_pages(account, current, spool)
         if isinstance(end, Snapshot):
-            deletions = implied_deletions(current, named, end, now=now)
+            deletions = implied_deletions(current, shown, end, now=now)
             changes += Changes(deleted=deletions.deleted, held=deletions.held)
             anything = anything or bool(deletions.deleted)
         if anything:
@@ -86,14 +87,13 @@ def apply(
     return changes
 
 
-def _apply_pages(account: CalendarAccount, calendar: Calendar, spool: Spool) -> tuple[Changes, bool, set[str]]:
-    """What changed; whether any reader can see it; and every event id that the remote has, by all that it said."""
+def _apply_pages(account: CalendarAccount, calendar: Calendar, spool: Spool) -> tuple[Changes, bool, Shown]:
+    """What changed; whether any reader can see it; and what the remote has, by all that it said."""
     total, anything = Changes(), False
-    named: set[str] = set()
+    shown = Shown()
     for batch in spool.batches():
         words = last_words(batch)
-        named |= words.named
-        named -= words.removed
+        shown.add(words)
         actions = plan(_stored(calendar, words), words)
         refused = _write(account, calendar, actions)
         _remember_withheld(calendar, words, refused)
@@ -104,7 +104,7 @@ def _apply_pages(account: CalendarAccount, calendar: Calendar, spool: Spool) -> 
             withheld=len(words.withheld) + len(refused),
         )
         anything = anything or actions.changes_anything
-    return total, anything, named
+    return total, anything, shown
 
 
 def _stored(calendar: Calendar, words: Words) -> dict[str, list[StoredRow]]:
@@ -176,7 +176,8 @@ def _row(account: CalendarAccount, calendar: Calendar, entry: Entry, *, pk: int 
 
 
 def _remember_withheld(calendar: Calendar, words: Words, refused: list[Withheld]) -> None:
-    understood = {*words.resources, *words.removed}
+    understood = {*(key for key, resource in words.resources.items() if names_master(resource)), *words.removed}
+    understood -= words.withheld.keys()
     if understood and (old := WithheldEvent.objects.filter(calendar=calendar, external_event_id__in=understood)):
         old.delete()
     withheld = {item.external_event_id: item for item in (*words.withheld.values(), *refused)}

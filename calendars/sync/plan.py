@@ -10,6 +10,7 @@ The truth table, for one event id:
 | its entries                  | other values          | update those rows, create and delete what was added, left |
 | some of its entries          | further ones          | update and create; the further ones stay                  |
 | withheld                     | anything              | nothing; remember why                                     |
+| withheld, but overrides      | anything              | update and create these; remember why                     |
 | removed                      | anything              | delete                                                    |
 | present (an etag listing's)  | anything              | nothing                                                   |
 
@@ -72,12 +73,19 @@ def last_words(pages: Iterable[Page]) -> Words:
     words = Words()
     for page in pages:
         for resource in page.resources:
+            # Overrides say nothing of a master that was not understood.
+            unread = None if names_master(resource) else words.withheld.get(resource.external_event_id)
             _forget(words, resource.external_event_id, but="resources")
+            if unread:
+                words.withheld[resource.external_event_id] = unread
             words.resources[resource.external_event_id] = _together(
                 words.resources.get(resource.external_event_id), resource
             )
         for withheld in page.withheld:
+            overrides = words.resources.get(withheld.external_event_id)
             _forget(words, withheld.external_event_id)
+            if overrides and not names_master(overrides):
+                words.resources[withheld.external_event_id] = overrides
             words.withheld[withheld.external_event_id] = withheld
         for external_event_id in page.removed:
             _forget(words, external_event_id)
@@ -117,7 +125,9 @@ def _plan_event(actions: Actions, rows: Sequence[StoredRow], resource: Resource)
             actions.touch.append((row.pk, entry))
         else:
             update.append((row.pk, entry))
-    gone = [row.pk for recurrence_id, row in by_instance.items() if recurrence_id not in wanted] if resource.whole else []
+    gone = (
+        [row.pk for recurrence_id, row in by_instance.items() if recurrence_id not in wanted] if resource.whole else []
+    )
     actions.create.extend(create)
     actions.update.extend(update)
     actions.delete.extend(gone)
@@ -127,6 +137,11 @@ def _plan_event(actions: Actions, rows: Sequence[StoredRow], resource: Resource)
         actions.deleted_events += 1
     elif create or update or gone:
         actions.updated_events += 1
+
+
+def names_master(resource: Resource) -> bool:
+    """Whether it speaks of the event itself, and not of single instances alone."""
+    return resource.whole or any(not entry.recurrence_id for entry in resource.entries)
 
 
 def _together(earlier: Resource | None, later: Resource) -> Resource:

@@ -4,12 +4,15 @@ from dataclasses import replace
 
 from busyblocks.entries import Entry
 from calendars.providers import Page, Resource, Withheld
+from calendars.sync.brake import Shown
 from calendars.sync.plan import Actions, StoredRow, last_words, plan
 from tests.contracts import memory
 
 LUNCH = replace(memory.entry("2026-03-02T12:00", title="Lunch"), external_event_id="lunch", etag="1")
 MASTER = replace(
-    memory.entry("2026-03-02T09:00", title="Standup", recurrence_rule="FREQ=DAILY"), external_event_id="standup", etag="1"
+    memory.entry("2026-03-02T09:00", title="Standup", recurrence_rule="FREQ=DAILY"),
+    external_event_id="standup",
+    etag="1",
 )
 MOVED = replace(MASTER, recurrence_rule="", recurrence_id="20260303T090000Z", title="Standup, moved")
 
@@ -100,3 +103,40 @@ def test_partial_words_on_one_event_add_up() -> None:
 def test_row_that_the_brake_held_returns_when_the_remote_shows_it() -> None:
     actions = planned(StoredRow(7, LUNCH, absent=True), page=Page(resources=(said(LUNCH),)))
     assert (actions.returned, actions.changes_anything) == ([7], False)
+
+
+WITHHELD = Withheld(external_event_id="standup", reason="It recurs by several rules at once.")
+
+
+def test_overrides_are_written_though_their_master_is_withheld_whichever_comes_first() -> None:
+    overrides = Page(resources=(said(MOVED, whole=False),))
+    for pages in ([Page(withheld=(WITHHELD,)), overrides], [overrides, Page(withheld=(WITHHELD,))]):
+        words = last_words(pages)
+        assert words.withheld == {"standup": WITHHELD}
+        assert plan({"standup": [StoredRow(7, MASTER)]}, words).create == [MOVED]
+
+
+def test_master_understood_later_is_not_withheld_any_more() -> None:
+    words = last_words([Page(withheld=(WITHHELD,)), Page(resources=(said(MASTER, whole=False),))])
+    assert (words.withheld, set(words.resources)) == ({}, {"standup"})
+
+
+def test_what_a_full_read_shows_of_an_event_is_all_its_parts_together() -> None:
+    shown = Shown()
+    shown.add(last_words([Page(resources=(said(MOVED, whole=False),))]))
+    shown.add(last_words([Page(resources=(said(MASTER, whole=False), said(LUNCH)))]))
+    assert [shown.has("standup", instance) for instance in ("", "20260303T090000Z", "20260304T090000Z")] == [
+        True,
+        True,
+        False,
+    ]
+    assert shown.has("lunch", "")
+    assert not shown.has("dinner", "")
+
+
+def test_nothing_is_absent_from_a_withheld_event() -> None:
+    shown = Shown()
+    shown.add(last_words([Page(resources=(said(MOVED, whole=False),))]))
+    shown.add(last_words([Page(withheld=(WITHHELD,))]))
+    shown.add(last_words([Page(resources=(said(MOVED, whole=False),))]))
+    assert shown.has("standup", "20260304T090000Z")

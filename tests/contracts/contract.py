@@ -117,8 +117,12 @@ END:VTIMEZONE""".replace("\n", "\r\n")
 class ProviderContract:
     """Inherit it as `class Test…(ProviderContract)` beside a fixture `vendor`."""
 
+    def connection(self, vendor: Vendor, **facts: Any) -> Connection:
+        """How alice's account reaches the vendor; `facts` are further fields of Connection."""
+        return Connection(email=ALICE, credentials=vendor.credentials, **facts)
+
     def read(self, vendor: Vendor, cursor: str = "", *, time_zone: str = "") -> Read:
-        provider = vendor.provider(Connection(email=ALICE, credentials=vendor.credentials))
+        provider = vendor.provider(self.connection(vendor))
         state = CalendarState(external_id=vendor.calendar, cursor=cursor, time_zone=time_zone)
         return Read.of(provider.changes(state))
 
@@ -130,15 +134,15 @@ class ProviderContract:
         return read.resources[vendor.id_of("one")].entries
 
     def test_calendar_is_listed_under_the_id_that_reads_it(self, vendor: Vendor) -> None:
-        provider = vendor.provider(Connection(email=ALICE, credentials=vendor.credentials))
+        provider = vendor.provider(self.connection(vendor))
         assert vendor.calendar in {calendar.external_id for calendar in provider.calendars()}
 
     def test_second_visit_finds_the_same_calendars_by_what_the_first_remembered(self, vendor: Vendor) -> None:
-        first = vendor.provider(Connection(email=ALICE, credentials=vendor.credentials))
+        first = vendor.provider(self.connection(vendor))
         found = first.calendars()
         state = first.state()
         before = vendor.requests()
-        second = vendor.provider(Connection(email=ALICE, credentials=vendor.credentials, state=state))
+        second = vendor.provider(self.connection(vendor, state=state))
         assert second.calendars() == found
         assert vendor.requests() - before == 1
 
@@ -215,7 +219,7 @@ class ProviderContract:
             raise LeaseLost
 
         before = vendor.requests()
-        connection = Connection(email=ALICE, credentials=vendor.credentials, checkpoint=refuse)
+        connection = self.connection(vendor, checkpoint=refuse)
         with pytest.raises(LeaseLost):
             Read.of(vendor.provider(connection).changes(CalendarState(external_id=vendor.calendar)))
         assert vendor.requests() == before
