@@ -185,9 +185,10 @@ OUTBOUND_ALLOWED_HOSTS = env.words("OUTBOUND_ALLOWED_HOSTS")
 OUTBOUND_TIMEOUT_SECONDS = env.integer("OUTBOUND_TIMEOUT_SECONDS", 20, least=1)
 OUTBOUND_MAX_BYTES = env.integer("OUTBOUND_MAX_BYTES", 64 * 1024 * 1024, least=1024)
 SYNC_INTERVAL = timedelta(seconds=env.integer("SYNC_INTERVAL_SECONDS", 300, least=10))
-# How long a dead worker keeps an account from the others. Renewed before every request to a vendor, which takes at most
-# twice OUTBOUND_TIMEOUT_SECONDS; a shorter lease is safe, but a slow vendor's calendar is then read twice.
-SYNC_LEASE = timedelta(seconds=env.integer("SYNC_LEASE_SECONDS", 3 * OUTBOUND_TIMEOUT_SECONDS, least=1))
+# The longest that one request of a worker may take, to the last byte: some servers think long over many events.
+OUTBOUND_DEADLINE_SECONDS = env.integer("OUTBOUND_DEADLINE_SECONDS", 120, least=1)
+# How long a dead worker keeps an account from the others; a living one renews its lease all the time.
+SYNC_LEASE = timedelta(seconds=env.integer("SYNC_LEASE_SECONDS", 30, least=1))
 DISCOVERY_MAX_AGE = timedelta(minutes=15)
 # The brake: deletions that a full read only implies are held back when they are many (see docs/adr).
 BRAKE_MIN_ROWS = env.integer("BRAKE_MIN_ROWS", 20)

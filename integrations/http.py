@@ -69,11 +69,20 @@ class Session:
 
     home: where the account lives; `authorization` is sent to that site alone: a header's value (empty: none), or for
     bearer tokens (RFC 6750) `Connection.access_token`. checkpoint is called before every request, redirects included.
+    deadline_seconds: how long a request may take to the last byte of its answer; default OUTBOUND_DEADLINE_SECONDS.
     """
 
-    def __init__(self, home: str, *, authorization: str | Callable[[str], str], checkpoint: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        home: str,
+        *,
+        authorization: str | Callable[[str], str],
+        checkpoint: Callable[[], None],
+        deadline_seconds: float | None = None,
+    ) -> None:
         self.home = httpx2.URL(home)
         self.checkpoint = checkpoint
+        self.deadline_seconds = deadline_seconds or settings.OUTBOUND_DEADLINE_SECONDS
         self._authorization = authorization
 
     def request(
@@ -125,9 +134,8 @@ class Session:
             },
             extensions={"timeout": {"connect": seconds, "write": seconds, "pool": seconds}},
         )
-        # A server may think for long over ten thousand events before it says a word; all of it stays below the lease
-        # that `checkpoint` renewed.
-        token = _deadline.set(time.monotonic() + 2 * seconds)
+        # A server may think for long over ten thousand events before it says a word: only the whole has a limit.
+        token = _deadline.set(time.monotonic() + self.deadline_seconds)
         try:
             with _failures_named(url):
                 response = _answer_to(request)

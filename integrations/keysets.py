@@ -1,6 +1,7 @@
 """Fetch what a company publishes to verify its tokens by (`settings.KEY_SET_FETCHER`)."""
 
 import httpx2
+from django.conf import settings
 
 from calendars.providers import ProviderError
 from integrations.http import Session
@@ -14,7 +15,9 @@ def fetch(url: str) -> bytes:
     Raises OSError when there is none, whatever the reason.
     """
     try:
-        session = Session(url, authorization="", checkpoint=_nothing_to_renew)
+        # A request of ours waits for it.
+        seconds = 2 * settings.OUTBOUND_TIMEOUT_SECONDS
+        session = Session(url, authorization="", checkpoint=_nothing_to_renew, deadline_seconds=seconds)
         reply = session.request("GET", url, headers={"Accept": "application/json"}, max_bytes=MAX_BYTES)
     except (ProviderError, httpx2.InvalidURL) as error:
         raise OSError(type(error).__name__) from None

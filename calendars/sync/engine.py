@@ -11,7 +11,7 @@ another worker, and that one starts at the last committed cursor: nothing is los
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from busyblocks.models import BusyBlock
-from calendars.models import Calendar, CalendarAccount, WithheldEvent
+from calendars.models import AccountRun, Calendar, CalendarAccount, WithheldEvent
 from calendars.providers import (
     Answer,
     CalendarGone,
@@ -45,6 +45,7 @@ from calendars.providers import (
 from calendars.services import runs
 from calendars.sync import health, listing, mirror
 from calendars.sync import lease as leases
+from calendars.sync.heartbeat import heartbeat
 from calendars.sync.lease import Lease, LeaseLost
 from calendars.sync.mirror import Changes
 from calendars.sync.spool import Spool
@@ -100,15 +101,14 @@ def _is_wanted(lease: Lease, due_at: datetime | None) -> bool:
 
 def _sync(lease: Lease, clock: Clock) -> Verdict:
     account_runs = runs.take_up(lease)
-    run_pks = [account_run.pk for account_run in account_runs]
-    force_refresh = any(account_run.run.force_refresh for account_run in account_runs)
     verdict = Verdict()
     try:
         account = _load(lease)
-        health.say_attempt(lease, now=clock())
         _refuse_unready(account, now=clock())
-        provider = _provider(account, lease, clock)
-        _read_calendars(account, provider, verdict, lease, clock, run_pks=run_pks, force_refresh=force_refresh)
+        health.say_attempt(lease, now=clock())
+        with heartbeat(lease, clock=clock) as checkpoint:
+            provider = _provider(account, checkpoint, clock)
+            _read_calendars(_Pass(account, provider, lease, clock, account_runs, verdict))
     except ProviderError as error:
         verdict.failure = error
     except LeaseLost:
@@ -132,6 +132,22 @@ def _sync(lease: Lease, clock: Clock) -> Verdict:
     return verdict
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One reading of one account: with what, under which lease, and what it has come to so far."""
+
+    account: CalendarAccount
+    provider: Provider
+    lease: Lease
+    clock: Clock
+    account_runs: list[AccountRun]
+    verdict: Verdict
+
+    @property
+    def force_refresh(self) -> bool:
+        return any(account_run.run.force_refresh for account_run in self.account_runs)
+
+
 def _load(lease: Lease) -> CalendarAccount:
     try:
         account = CalendarAccount.objects.filter(pk=lease.account_pk, fence=lease.fence).first()
@@ -152,16 +168,7 @@ def _refuse_unready(account: CalendarAccount, *, now: datetime) -> None:
         )
 
 
-def _provider(account: CalendarAccount, lease: Lease, clock: Clock) -> Provider:
-    renewed = clock()
-
-    def checkpoint() -> None:
-        nonlocal renewed
-        now = clock()
-        if now - renewed > settings.SYNC_LEASE / 4:
-            leases.renew(lease, now=now)
-            renewed = now
-
+def _provider(account: CalendarAccount, checkpoint: Callable[[], None], clock: Clock) -> Provider:
     try:
         backend = provider_class(account.provider)
     except NoSuchProvider:
@@ -176,39 +183,34 @@ def _provider(account: CalendarAccount, lease: Lease, clock: Clock) -> Provider:
     )
 
 
-def _read_calendars(
-    account: CalendarAccount,
-    provider: Provider,
-    verdict: Verdict,
-    lease: Lease,
-    clock: Clock,
-    *,
-    run_pks: list[int],
-    force_refresh: bool,
-) -> None:
-    discovered = account.discovered_at
-    if force_refresh or discovered is None or discovered < clock() - settings.DISCOVERY_MAX_AGE:
-        remote = provider.calendars()
-        listing.reconcile(lease, remote, state=provider.state(), now=clock())
-    for calendar in account.calendars.filter(sync_enabled=True).order_by("pk"):
-        if calendar.missing_since is not None:
-            # The list is asked again until it shows the calendar, or confirms that it is gone.
-            health.ask_for_listing(lease)
-            _complain(verdict, calendar, _MISSING)
-            continue
-        try:
-            changes = _read_calendar(calendar, provider, lease, clock, run_pks=run_pks, force_refresh=force_refresh)
-        except CalendarGone as error:
-            # It may have moved: the next sync asks for the list, which decides.
-            health.ask_for_listing(lease)
-            _complain(verdict, calendar, error.reason)
-            continue
-        except UnexpectedAnswer as error:
-            _complain(verdict, calendar, error.reason)
-            continue
-        verdict.changes += changes
-        if changes.held:
-            _complain(verdict, calendar, _HELD.format(rows=changes.held))
+def _read_calendars(current: _Pass) -> None:
+    discovered = current.account.discovered_at
+    if current.force_refresh or discovered is None or discovered < current.clock() - settings.DISCOVERY_MAX_AGE:
+        remote = current.provider.calendars()
+        listing.reconcile(current.lease, remote, state=current.provider.state(), now=current.clock())
+    for calendar in current.account.calendars.filter(sync_enabled=True).order_by("pk"):
+        complaint = _sync_calendar(current, calendar)
+        if complaint:
+            Calendar.objects.filter(pk=calendar.pk).update(last_error=complaint)
+            current.verdict.complaints.append(f"{calendar}: {complaint}")
+
+
+def _sync_calendar(current: _Pass, calendar: Calendar) -> str:
+    """Mirror one calendar; what there is to complain about, which does not stop the others, or nothing."""
+    if calendar.missing_since is not None:
+        # The list is asked again until it shows the calendar, or confirms that it is gone.
+        health.ask_for_listing(current.lease)
+        return _MISSING
+    try:
+        changes = _read_calendar(current, calendar)
+    except CalendarGone as error:
+        # It may have moved: the next sync asks for the list, which decides.
+        health.ask_for_listing(current.lease)
+        return error.reason
+    except UnexpectedAnswer as error:
+        return error.reason
+    current.verdict.changes += changes
+    return _HELD.format(rows=changes.held) if changes.held else ""
 
 
 _MISSING = (
@@ -220,44 +222,34 @@ _HELD = (
 )
 
 
-def _complain(verdict: Verdict, calendar: Calendar, reason: str) -> None:
-    Calendar.objects.filter(pk=calendar.pk).update(last_error=reason)
-    verdict.complaints.append(f"{calendar}: {reason}")
-
-
-def _read_calendar(
-    calendar: Calendar,
-    provider: Provider,
-    lease: Lease,
-    clock: Clock,
-    *,
-    run_pks: list[int],
-    force_refresh: bool,
-) -> Changes:
+def _read_calendar(current: _Pass, calendar: Calendar) -> Changes:
     """Read to the end, then apply. A cursor that the vendor has lost is given up for a full read, once."""
-    cursor = "" if force_refresh else calendar.cursor
-    try:
-        return _read(calendar, cursor, provider, lease, clock, run_pks)
-    except CursorLost as error:
-        if not cursor:
-            raise UnexpectedAnswer("The server refused even a full read.") from error
-        log.info("cursor_lost", calendar=calendar.pk)
-        return _read(calendar, "", provider, lease, clock, run_pks)
-
-
-def _read(
-    calendar: Calendar, cursor: str, provider: Provider, lease: Lease, clock: Clock, run_pks: list[int]
-) -> Changes:
     state = CalendarState(
         external_id=calendar.external_id,
         time_zone=calendar.time_zone,
-        cursor=cursor,
+        cursor=calendar.cursor,
         etags=lambda: _etags(calendar),
         mirrored=lambda ids: _mirrored(calendar, ids),
     )
+    if current.force_refresh:
+        # As if nothing were known: every event is fetched again, and compared by what it says.
+        state = replace(state, cursor="", etags=dict)
+    elif state.cursor:
+        try:
+            return _read(current, calendar, state)
+        except CursorLost:
+            log.info("cursor_lost", calendar=calendar.pk)
+            state = replace(state, cursor="")
+    try:
+        return _read(current, calendar, state)
+    except CursorLost as error:
+        raise UnexpectedAnswer("The server refused even a full read.") from error
+
+
+def _read(current: _Pass, calendar: Calendar, state: CalendarState) -> Changes:
     with Spool() as spool:
         end: Answer | None = None
-        for answer in provider.changes(state):
+        for answer in current.provider.changes(state):
             if end is not None:
                 raise UnexpectedAnswer("The answer went on after its end.")
             if isinstance(answer, Page):
@@ -266,7 +258,14 @@ def _read(
                 end = answer
         if not isinstance(end, Snapshot | Delta):
             raise UnexpectedAnswer("The answer stopped before its end.")
-        return mirror.apply(calendar, spool, end, lease=lease, run_pks=run_pks, now=clock())
+        return mirror.apply(
+            calendar,
+            spool,
+            end,
+            lease=current.lease,
+            run_pks=[account_run.pk for account_run in current.account_runs],
+            now=current.clock(),
+        )
 
 
 def _etags(calendar: Calendar) -> dict[str, str]:

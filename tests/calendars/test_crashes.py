@@ -92,7 +92,7 @@ def test_next_worker_finishes_what_a_killed_one_began(
 
 
 def test_killed_worker_s_lease_keeps_others_away_until_it_expires(
-    server: MemoryCalendarServer, monkeypatch: pytest.MonkeyPatch
+    server: MemoryCalendarServer, monkeypatch: pytest.MonkeyPatch, settings: LazySettings
 ) -> None:
     account = mirrored_account()
     with travel(MONDAY, tick=False) as clock:
@@ -101,7 +101,7 @@ def test_killed_worker_s_lease_keeps_others_away_until_it_expires(
             patch.setattr(mirror, "apply", dies_before(mirror.apply))
             with pytest.raises(Killed):
                 engine.sync_account(account.pk)
-        clock.shift(timedelta(seconds=59))
+        clock.shift(settings.SYNC_LEASE - timedelta(seconds=1))
         assert engine.sync_account(account.pk) is None
         clock.shift(timedelta(seconds=2))
         assert engine.sync_account(account.pk) is not None

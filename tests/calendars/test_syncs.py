@@ -107,7 +107,7 @@ def test_lost_broker_is_logged_and_the_run_waits_for_the_sweep(
 
 
 def test_run_of_a_dead_worker_is_taken_over_when_its_lease_expires(
-    server: MemoryCalendarServer, rung: list[tuple[Any, ...]]
+    server: MemoryCalendarServer, rung: list[tuple[Any, ...]], settings: LazySettings
 ) -> None:
     account = mirrored_account()
     with travel(MONDAY, tick=False) as clock:
@@ -115,7 +115,7 @@ def test_run_of_a_dead_worker_is_taken_over_when_its_lease_expires(
         lease = leases.acquire(account.pk, now=MONDAY)
         assert lease is not None
         runs.take_up(lease)
-        clock.shift(timedelta(seconds=59))
+        clock.shift(settings.SYNC_LEASE - timedelta(seconds=1))
         assert syncs.sweep(timezone.now()) == 0
         clock.shift(timedelta(seconds=2))
         assert syncs.sweep(timezone.now()) == 1
@@ -161,12 +161,12 @@ def test_waiting_for_a_run_that_nobody_works_on_ends_in_time(server: MemoryCalen
     assert syncs.wait(run, seconds=0.05).status == "queued"
 
 
-def test_second_lease_is_refused_until_the_first_expires() -> None:
+def test_second_lease_is_refused_until_the_first_expires(settings: LazySettings) -> None:
     account = mirrored_account()
     first = leases.acquire(account.pk, now=MONDAY)
     assert first is not None
-    assert leases.acquire(account.pk, now=MONDAY + timedelta(seconds=59)) is None
-    second = leases.acquire(account.pk, now=MONDAY + timedelta(seconds=61))
+    assert leases.acquire(account.pk, now=MONDAY + settings.SYNC_LEASE - timedelta(seconds=1)) is None
+    second = leases.acquire(account.pk, now=MONDAY + settings.SYNC_LEASE + timedelta(seconds=1))
     assert second is not None
     with pytest.raises(leases.LeaseLost):
         leases.renew(first, now=MONDAY + timedelta(seconds=62))

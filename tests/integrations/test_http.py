@@ -222,7 +222,7 @@ def test_closed_port_is_unreachable(server: Proxy) -> None:
 
 
 def test_body_that_trickles_ends_at_the_deadline(server: Proxy, settings: Settings) -> None:
-    settings.OUTBOUND_TIMEOUT_SECONDS = 0.1
+    settings.OUTBOUND_DEADLINE_SECONDS = 0.2
     with pytest.raises(Unreachable, match="in time"):
         ask(server, Canned(207, b"<", trickle=True))
 
