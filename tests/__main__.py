@@ -40,7 +40,8 @@ def pytest(selection: str, arguments: list[str], **environment: str) -> int:
     kept = {name: value for name, value in os.environ.items() if name not in environment}
     # Importing the service has named the production's settings.
     given = {"DJANGO_SETTINGS_MODULE": "tests.settings"} | {name: value for name, value in environment.items() if value}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-m", selection, *arguments]
+    # One file, one process: its servers start once.
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", selection, *arguments]
     code = subprocess.run(command, env={**kept, **given}, check=False).returncode
     return 0 if arguments and code == _NOTHING_COLLECTED else code
 

@@ -17,9 +17,6 @@ from config.demo.calendars import sample_calendars
 from config.demo.folder import free_port
 from config.env import BASE_DIR
 
-# One demo serves all of them.
-pytestmark = pytest.mark.xdist_group("demo")
-
 SUNDAY = date(2026, 11, 22)
 ROOMS = ("busyblocks", "calendars", "config", "icsfeeds", "integrations", "templates", "tenancy")
 
