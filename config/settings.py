@@ -50,7 +50,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "config.urls"
 # Where people read HTML. Everywhere else failures are JSON documents, and a trailing slash means nothing.
-HTML_PATHS = ["/admin", "/static"]
+HTML_PATHS = ["/admin", "/static", "/oauth"]
 WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "tenancy.Staff"
@@ -179,6 +179,39 @@ CALENDAR_PROVIDERS = {
     "apple": "integrations.caldav.provider.AppleProvider",
     "caldav": "integrations.caldav.provider.CalDAVProvider",
 }
+# The vendors' authorization servers, and this service's registration with each of them: without a client id and secret
+# accounts of that vendor can be created, and wait.
+CALENDAR_OAUTH = {
+    "google": "integrations.oauth.google.Google",
+    "outlook": "integrations.oauth.microsoft.Microsoft",
+}
+OAUTH = {
+    "google": {
+        "authorize_url": env.url("GOOGLE_AUTHORIZE_URL", "https://accounts.google.com/o/oauth2/v2/auth"),
+        "token_url": env.url("GOOGLE_TOKEN_URL", "https://oauth2.googleapis.com/token"),
+        "revoke_url": env.url("GOOGLE_REVOKE_URL", "https://oauth2.googleapis.com/revoke"),
+        "client_id": env.text("GOOGLE_CLIENT_ID"),
+        "client_secret": env.text("GOOGLE_CLIENT_SECRET"),
+        "scopes": (
+            "https://www.googleapis.com/auth/calendar.calendarlist.readonly",
+            "https://www.googleapis.com/auth/calendar.events.readonly",
+        ),
+    },
+    "outlook": {
+        "authorize_url": env.url(
+            "OUTLOOK_AUTHORIZE_URL", "https://login.microsoftonline.com/common/oauth2/v2.0/authorize"
+        ),
+        "token_url": env.url("OUTLOOK_TOKEN_URL", "https://login.microsoftonline.com/common/oauth2/v2.0/token"),
+        "client_id": env.text("OUTLOOK_CLIENT_ID"),
+        "client_secret": env.text("OUTLOOK_CLIENT_SECRET"),
+        "scopes": ("offline_access", "User.Read", "Calendars.Read"),
+    },
+}
+# Pages of clients that may receive codes for this service, exactly; and hosts to which a browser may be sent back.
+OAUTH_REDIRECT_URIS = env.words("OAUTH_REDIRECT_URIS")
+OAUTH_RETURN_HOSTS = env.words("OAUTH_RETURN_HOSTS")
+GOOGLE_API_URL = env.url("GOOGLE_API_URL", "https://www.googleapis.com/calendar/v3")
+OUTLOOK_API_URL = env.url("OUTLOOK_API_URL", "https://graph.microsoft.com/v1.0")
 APPLE_CALDAV_URL = env.url("APPLE_CALDAV_URL", "https://caldav.icloud.com")
 # Hosts that user-given addresses may reach although they are private or loopback.
 OUTBOUND_ALLOWED_HOSTS = env.words("OUTBOUND_ALLOWED_HOSTS")
@@ -190,6 +223,9 @@ OUTBOUND_DEADLINE_SECONDS = env.integer("OUTBOUND_DEADLINE_SECONDS", 120, least=
 # How long a dead worker keeps an account from the others; a living one renews its lease all the time.
 SYNC_LEASE = timedelta(seconds=env.integer("SYNC_LEASE_SECONDS", 30, least=1))
 DISCOVERY_MAX_AGE = timedelta(minutes=15)
+# The span that is mirrored, from calendars that can only be read in spans, reckoned from today.
+SYNC_WINDOW_PAST_DAYS = env.integer("SYNC_WINDOW_PAST_DAYS", 90)
+SYNC_WINDOW_FUTURE_DAYS = env.integer("SYNC_WINDOW_FUTURE_DAYS", 400, least=1)
 # The brake: deletions that a full read only implies are held back when they are many (see docs/adr).
 BRAKE_MIN_ROWS = env.integer("BRAKE_MIN_ROWS", 20)
 BRAKE_SHARE_PERCENT = env.integer("BRAKE_SHARE_PERCENT", 25, least=1)
@@ -260,6 +296,8 @@ UNFOLD = {
     # The service's own first page is not for people.
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
+    # Else browsers ask for /favicon.ico.
+    "SITE_FAVICONS": [{"rel": "icon", "href": "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"}],
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {

@@ -1,8 +1,9 @@
-"""What vendors send us, kept as it came, and the secrets by which we know that it was them."""
+"""What vendors send us, kept as it came, and the secrets by which we know that it was them or for them."""
 
 from django.db import models
 from django.db.models import Q
 
+from calendars.models import CalendarAccount
 from tenancy.encryption import EncryptedJSONField
 from tenancy.models import Company, new_unique_id
 
@@ -57,3 +58,26 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.trigger or 'delivery'} {self.state}"
+
+
+class OAuthState(models.Model):
+    """A browser on its way to a vendor and back, to connect one account. Good for one return, until it expires."""
+
+    digest = models.CharField(max_length=64, unique=True, editable=False, help_text="SHA-256 of the state.")
+    account = models.ForeignKey(CalendarAccount, on_delete=models.CASCADE, related_name="+")
+    provider = models.CharField(max_length=16)
+    verifier = EncryptedJSONField(help_text="PKCE's code verifier (RFC 7636).")
+    return_to = models.CharField(max_length=2048, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    redeemed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "OAuth state"
+        indexes = [
+            # Clearing out.
+            models.Index(fields=["expires_at"], name="oauth_state_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} until {self.expires_at:%Y-%m-%d %H:%M}"

@@ -58,6 +58,9 @@ class CalendarAccount(models.Model):
     provider_state = models.JSONField(default=dict, blank=True, editable=False)
     discovered_at = models.DateTimeField(null=True, blank=True, editable=False)
     token_expires_at = models.DateTimeField(null=True, blank=True)
+    # Grows with every change of the credentials. While `refresh_until` lies ahead, one worker is renewing them.
+    credentials_version = models.BigIntegerField(default=0, editable=False)
+    refresh_until = models.DateTimeField(null=True, blank=True, editable=False)
     external_user_id = models.CharField(max_length=255, blank=True)
 
     connected = models.BooleanField(default=False, help_text="Credentials are stored and the vendor accepts them.")

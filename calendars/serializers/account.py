@@ -6,7 +6,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework_json_api import serializers
 
 from calendars.models import CalendarAccount, ProviderName
-from calendars.services.accounts import Tokens
+from calendars.oauth import Tokens
 from tenancy.serializers import UTCDateTimeField
 
 # Providers that people connect with data of their own, and those that hand out OAuth tokens.

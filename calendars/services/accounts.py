@@ -5,7 +5,6 @@ comes second sees what the first has done. None of them talks to a vendor.
 """
 
 import hashlib
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,29 +14,11 @@ from busyblocks.models import BusyBlock, Origin
 from calendars.errors import AlreadyConnected
 from calendars.models import AccountRun, Calendar, CalendarAccount, RunState
 from calendars.models.account import AccountStatus
+from calendars.oauth import Tokens
 from calendars.providers import BadProviderData, NoSuchProvider, provider_class
 from calendars.services import meetings, runs
 from tenancy.errors import NotFound
 from tenancy.models import CrmUser, bump_revision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """OAuth tokens that a client obtained itself. `expires_at`: aware; None when unknown."""
-
-    access_token: str = field(default="", repr=False)
-    refresh_token: str = field(default="", repr=False)
-    token_type: str = ""
-    scopes: tuple[str, ...] = ()
-    expires_at: datetime | None = None
-
-    def as_credentials(self) -> dict[str, Any]:
-        return {
-            "access_token": self.access_token,
-            "refresh_token": self.refresh_token,
-            "token_type": self.token_type,
-            "scopes": list(self.scopes),
-        }
 
 
 def has_backend(provider: str) -> bool:
@@ -238,6 +219,8 @@ def _take_credentials(
 ) -> None:
     """New credentials: what went wrong with the old ones and what was discovered by them is void."""
     account.credentials = credentials
+    account.credentials_version += 1
+    account.refresh_until = None
     account.token_expires_at = tokens.expires_at if tokens is not None else None
     account.provider_state, account.discovered_at = {}, None
     account.failures, account.last_error_code, account.last_error = 0, "", ""

@@ -43,6 +43,7 @@ from calendars.providers import (
     provider_class,
 )
 from calendars.services import runs
+from calendars.services.credentials import TokenKeeper
 from calendars.sync import health, listing, mirror
 from calendars.sync import lease as leases
 from calendars.sync.heartbeat import heartbeat
@@ -102,12 +103,15 @@ def _is_wanted(lease: Lease, due_at: datetime | None) -> bool:
 def _sync(lease: Lease, clock: Clock) -> Verdict:
     account_runs = runs.take_up(lease)
     verdict = Verdict()
+    keeper = TokenKeeper(lease.account_pk, clock=clock)
     try:
         account = _load(lease)
+        keeper.version = account.credentials_version
         _refuse_unready(account, now=clock())
         health.say_attempt(lease, now=clock())
         with heartbeat(lease, clock=clock) as checkpoint:
-            provider = _provider(account, checkpoint, clock)
+            keeper.checkpoint = checkpoint
+            provider = _provider(account, keeper)
             _read_calendars(_Pass(account, provider, lease, clock, account_runs, verdict))
     except ProviderError as error:
         verdict.failure = error
@@ -117,7 +121,14 @@ def _sync(lease: Lease, clock: Clock) -> Verdict:
         # A bug of ours must not leave the account without a word, or its runs open for ever.
         log.exception("sync_crashed", account=lease.account_pk)
         verdict.failure = InternalFault("Something went wrong inside this service; it has been logged.")
-    health.settle(lease, verdict.failure, verdict.complaints, held=bool(verdict.changes.held), now=clock())
+    health.settle(
+        lease,
+        verdict.failure,
+        verdict.complaints,
+        held=bool(verdict.changes.held),
+        credentials_version=keeper.version,
+        now=clock(),
+    )
     runs.close(account_runs, verdict.failure, verdict.complaints, now=clock())
     log.info(
         "account_synced" if verdict.succeeded else "account_sync_failed",
@@ -168,7 +179,7 @@ def _refuse_unready(account: CalendarAccount, *, now: datetime) -> None:
         )
 
 
-def _provider(account: CalendarAccount, checkpoint: Callable[[], None], clock: Clock) -> Provider:
+def _provider(account: CalendarAccount, keeper: TokenKeeper) -> Provider:
     try:
         backend = provider_class(account.provider)
     except NoSuchProvider:
@@ -178,7 +189,8 @@ def _provider(account: CalendarAccount, checkpoint: Callable[[], None], clock: C
             email=account.email,
             credentials=account.credentials or {},
             state=account.provider_state,
-            checkpoint=checkpoint,
+            checkpoint=keeper.checkpoint,
+            access_token=keeper.access_token,
         )
     )
 

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from calendars.models import CalendarAccount
 from calendars.models.account import AccountStatus
 from calendars.providers import ProviderError, ReconnectNeeded, Throttled
@@ -19,12 +21,19 @@ def ask_for_listing(lease: Lease) -> None:
 
 
 def settle(
-    lease: Lease, failure: ProviderError | None, complaints: list[str], *, held: bool = False, now: datetime
+    lease: Lease,
+    failure: ProviderError | None,
+    complaints: list[str],
+    *,
+    held: bool = False,
+    credentials_version: int | None = None,
+    now: datetime,
 ) -> None:
     """Write the verdict on the account; raises `LeaseLost`.
 
     A failure that only a person can mend stops the polling until somebody does; any other is tried again with
-    growing pauses, or when the vendor said so. `held`: the brake is the complaint.
+    growing pauses, or when the vendor said so. `held`: the brake is the complaint. credentials_version: of those that
+    were tried; what is said of them is not said of newer ones, which are tried at once.
     """
     if failure is None and not complaints:
         _write(
@@ -41,7 +50,8 @@ def settle(
     failures = 1 + (CalendarAccount.objects.filter(pk=lease.account_pk).values_list("failures", flat=True).first() or 0)
     values: dict[str, object] = {"status": AccountStatus.ERROR, "failures": failures}
     if failure is None:
-        values |= {"last_error": " ".join(complaints), "last_error_code": "deletions_held" if held else "calendar_failed"}
+        code = "deletions_held" if held else "calendar_failed"
+        values |= {"last_error": " ".join(complaints), "last_error_code": code}
     else:
         values |= {"last_error": f"{failure.reason} {failure.advice}", "last_error_code": failure.code}
     values["next_attempt_at"] = pace.after_failure(now, failures=failures)
@@ -49,12 +59,19 @@ def settle(
         asked = pace.vendor_wait(now, failure.retry_after)
         values["vendor_retry_at"] = asked
         values["next_attempt_at"] = max(asked, pace.after_failure(now, failures=1))
-    if isinstance(failure, ReconnectNeeded):
-        values |= {"connected": False, "next_attempt_at": None}
-    _write(lease, **values)
+    if not isinstance(failure, ReconnectNeeded):
+        _write(lease, **values)
+        return
+    values |= {"connected": False, "next_attempt_at": None}
+    tried = {} if credentials_version is None else {"credentials_version": credentials_version}
+    if not _held(lease).filter(**tried).update(**values):
+        _write(lease, next_attempt_at=now)
 
 
 def _write(lease: Lease, **values: object) -> None:
-    rows = CalendarAccount.objects.filter(pk=lease.account_pk, lease_owner=lease.owner, fence=lease.fence)
-    if not rows.update(**values):
+    if not _held(lease).update(**values):
         raise LeaseLost
+
+
+def _held(lease: Lease) -> QuerySet[CalendarAccount]:
+    return CalendarAccount.objects.filter(pk=lease.account_pk, lease_owner=lease.owner, fence=lease.fence)

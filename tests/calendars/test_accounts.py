@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from busyblocks.models import BusyBlock, Origin
 from calendars.errors import AlreadyConnected
 from calendars.models import AccountRun, Calendar, CalendarAccount, Meeting, SyncRun, WithheldEvent
+from calendars.oauth import Tokens
 from calendars.providers import BadProviderData
 from calendars.services import accounts, meetings
-from calendars.services.accounts import Tokens
 from calendars.services.meetings import Facts
 from tenancy.errors import NotFound
 from tenancy.models import Company, CrmUser
