@@ -108,11 +108,17 @@ def unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda match: "\n" if match[1] in {"n", "N"} else match[1], text)
 
 
-def _lines(text: str) -> list[str]:
+def readable(text: str) -> str:
+    """The text with plain line ends, without control characters; U+0085, U+2028 and U+2029 become blanks."""
     if "\r" in text:
         text = text.replace("\r\n", "\n")
     if _UNUSUAL.search(text):
         text = _STRANGE_LINE_ENDS.sub(" ", _CONTROLS.sub("", text.replace("\r", "")))
+    return text
+
+
+def _lines(text: str) -> list[str]:
+    text = readable(text)
     if "\n " in text:
         text = text.replace("\n ", "")
     if "\n\t" in text:
