@@ -75,9 +75,19 @@ class Reader:
             raise NotUnderstood(f"It has more than {MOST_COMPONENTS} instances of its own.")
         if len(found.events) != 1 and len({event.get("UID", [_ABSENT])[0][1] for event in found.events}) > 1:
             raise NotUnderstood("It holds more than one event.")
-        work = _Object(self._floating, self._owner, found.zones, external_event_id, folded_etag(etag))
+        return self._understood(found.events, found.zones, external_event_id, etag)
+
+    def entry(self, event: Event, *, external_event_id: str, etag: str = "") -> Entry:
+        """As `entries`, of one event whose properties another format stands for: a master, or one override alone."""
+        (entry,) = self._understood([event], [], external_event_id, etag)
+        return entry
+
+    def _understood(
+        self, events: Sequence[Event], described: Sequence[Sequence[str]], external_event_id: str, etag: str
+    ) -> tuple[Entry, ...]:
+        work = _Object(self._floating, self._owner, described, external_event_id, folded_etag(etag))
         try:
-            return work.entries(found.events)
+            return work.entries(events)
         except zones.UnknownZone as unknown:
             raise NotUnderstood(str(unknown)) from None
         except OverflowError:

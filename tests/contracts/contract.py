@@ -4,7 +4,7 @@ A subclass gives the fixture `vendor`: a server with one calendar, and the ways 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -68,12 +68,21 @@ class Read:
             assert read.end is None, "nothing may follow the end"
             if isinstance(answer, Page):
                 read.pages += 1
-                read.resources |= {resource.external_event_id: resource for resource in answer.resources}
+                for resource in answer.resources:
+                    read._add(resource)
                 read.withheld |= {withheld.external_event_id: withheld.reason for withheld in answer.withheld}
                 read.removed.extend(answer.removed)
             else:
                 read.end = answer
         return read
+
+    def _add(self, resource: Resource) -> None:
+        """An event told in parts is their sum, the master first."""
+        earlier = self.resources.get(resource.external_event_id)
+        if earlier and not resource.whole:
+            entries = {entry.recurrence_id: entry for entry in (*earlier.entries, *resource.entries)}
+            resource = replace(resource, entries=tuple(entries[key] for key in sorted(entries)))
+        self.resources[resource.external_event_id] = resource
 
     @property
     def cursor(self) -> str:
@@ -115,7 +124,12 @@ END:VTIMEZONE""".replace("\n", "\r\n")
 
 
 class ProviderContract:
-    """Inherit it as `class Test…(ProviderContract)` beside a fixture `vendor`."""
+    """Inherit it as `class Test…(ProviderContract)` beside a fixture `vendor`.
+
+    forgets_cancelled: the vendor knows no cancelled event, other than as one that was deleted.
+    """
+
+    forgets_cancelled = False
 
     def connection(self, vendor: Vendor, **facts: Any) -> Connection:
         """How alice's account reaches the vendor; `facts` are further fields of Connection."""
@@ -131,6 +145,8 @@ class ProviderContract:
         vendor.put("one", text)
         read = self.read(vendor, time_zone=time_zone)
         assert not read.withheld
+        if self.forgets_cancelled and not read.resources:
+            return ()
         return read.resources[vendor.id_of("one")].entries
 
     def test_calendar_is_listed_under_the_id_that_reads_it(self, vendor: Vendor) -> None:
@@ -288,5 +304,6 @@ class ProviderContract:
     )
     def test_free_busy_of_an_event(self, vendor: Vendor, lines: tuple[str, ...], fbtype: str) -> None:
         organizer = ("ORGANIZER:mailto:carol@acme.example",) if any("ATTENDEE" in line for line in lines) else ()
-        (entry,) = self.entries(vendor, event("u", "DTSTART:20260320T090000Z", *organizer, *lines))
-        assert entry.fbtype == fbtype
+        found = self.entries(vendor, event("u", "DTSTART:20260320T090000Z", *organizer, *lines))
+        gone = self.forgets_cancelled and "STATUS:CANCELLED" in lines
+        assert [entry.fbtype for entry in found] == ([] if gone else [fbtype])
