@@ -28,3 +28,38 @@ class MeetingEndsBeforeItStarts(CalendarsError):
 
     def __init__(self) -> None:
         super().__init__("The meeting ends before it starts.")
+
+
+class AuthorizationIncomplete(CalendarsError):
+    """A user came back from a vendor, and what they brought is not enough to mirror the account."""
+
+    code = "authorization_incomplete"
+    field = "code"
+
+
+class ScopesMissing(AuthorizationIncomplete):
+    """Some of the boxes on the vendor's page were not ticked."""
+
+    code = "scopes_missing"
+
+    def __init__(self) -> None:
+        super().__init__("Not all that was asked for was allowed: calendars and their events have to be read.")
+
+
+class WrongAccount(AuthorizationIncomplete):
+    """The user signed in to another account than the one to connect."""
+
+    code = "wrong_account"
+    field = "email"
+
+    def __init__(self, email: str) -> None:
+        super().__init__(f"Another account than {email} was chosen.")
+
+
+class AccessNotLasting(AuthorizationIncomplete):
+    """There is no refresh token: access would end within the hour."""
+
+    code = "access_not_lasting"
+
+    def __init__(self) -> None:
+        super().__init__("The vendor gave access for an hour only.")

@@ -90,3 +90,12 @@ def oauth_vendor(provider: str) -> OAuthVendor:
         raise NoSuchProvider(provider) from None
     vendor: OAuthVendor = import_string(dotted_path)()
     return vendor
+
+
+def registered_vendor(provider: str) -> OAuthVendor | None:
+    """The authorization server for accounts of this provider, where the operator registered this service with it."""
+    try:
+        vendor = oauth_vendor(provider)
+    except NoSuchProvider:
+        return None
+    return vendor if vendor.is_configured else None

@@ -5,7 +5,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from calendars.services import syncs
+from calendars.services import farewells, syncs
 from calendars.sync import engine
 
 
@@ -31,3 +31,15 @@ def poll_due_accounts() -> None:
 def sweep_unfinished_runs() -> None:
     """Beat: whatever a dead worker, a lost message or a lost broker left behind."""
     syncs.sweep(timezone.now())
+
+
+@shared_task
+def say_farewell(farewell_pk: int) -> None:
+    """Revoke what a disconnected account was granted. Twice at once: one does it."""
+    farewells.say(farewell_pk, now=timezone.now())
+
+
+@shared_task
+def sweep_farewells() -> None:
+    """Beat: revocations that are due again, or whose message was lost."""
+    farewells.sweep(timezone.now())

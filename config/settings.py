@@ -127,6 +127,7 @@ CELERY_TASK_ROUTES = {"integrations.tasks.handle_delivery": {"queue": "webhooks"
 CELERY_BEAT_SCHEDULE = {
     "poll-due-accounts": {"task": "calendars.tasks.poll_due_accounts", "schedule": timedelta(seconds=15)},
     "sweep-unfinished-runs": {"task": "calendars.tasks.sweep_unfinished_runs", "schedule": timedelta(seconds=15)},
+    "sweep-farewells": {"task": "calendars.tasks.sweep_farewells", "schedule": timedelta(seconds=60)},
     "sweep-unhandled-deliveries": {
         "task": "integrations.tasks.sweep_unhandled_deliveries",
         "schedule": timedelta(seconds=30),
@@ -178,6 +179,7 @@ KEY_SET_FETCHER = "integrations.keysets.fetch"
 CALENDAR_PROVIDERS = {
     "apple": "integrations.caldav.provider.AppleProvider",
     "caldav": "integrations.caldav.provider.CalDAVProvider",
+    "outlook": "integrations.outlook.provider.OutlookProvider",
 }
 # The vendors' authorization servers, and this service's registration with each of them: without a client id and secret
 # accounts of that vendor can be created, and wait.

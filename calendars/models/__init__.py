@@ -2,6 +2,7 @@
 
 from calendars.models.account import CalendarAccount, ProviderName
 from calendars.models.calendar import Calendar, WithheldEvent
+from calendars.models.farewell import Farewell
 from calendars.models.meeting import Meeting, MeetingParticipant, MeetingUid
 from calendars.models.sync_run import AccountRun, RunState, SyncRun
 
@@ -9,6 +10,7 @@ __all__ = [
     "AccountRun",
     "Calendar",
     "CalendarAccount",
+    "Farewell",
     "Meeting",
     "MeetingParticipant",
     "MeetingUid",

@@ -6,12 +6,15 @@ from rest_framework.exceptions import ValidationError
 from rest_framework_json_api import serializers
 
 from calendars.models import CalendarAccount, ProviderName
-from calendars.oauth import Tokens
+from calendars.oauth import Tokens, registered_vendor
+from calendars.services import accounts
+from calendars.services.grants import Grant, is_allowed_return
 from tenancy.serializers import UTCDateTimeField
 
 # Providers that people connect with data of their own, and those that hand out OAuth tokens.
 TAKES_PROVIDER_DATA = (ProviderName.CALDAV, ProviderName.APPLE, ProviderName.ICS)
 TAKES_TOKENS = (ProviderName.GOOGLE, ProviderName.OUTLOOK)
+_GRANT_FIELDS = ("code", "redirect_uri", "code_verifier")
 _TOKEN_FIELDS = ("access_token", "refresh_token", "expires_at", "token_type", "scopes")
 _SECRET_LENGTH = 16_384
 
@@ -56,7 +59,23 @@ class CalendarAccountSerializer(serializers.ModelSerializer):
     updated_at = UTCDateTimeField(read_only=True)
 
     code = serializers.CharField(write_only=True, required=False, allow_null=True, max_length=_SECRET_LENGTH)
-    redirect_uri = serializers.CharField(write_only=True, required=False, allow_null=True, max_length=2048)
+    redirect_uri = serializers.CharField(
+        write_only=True,
+        required=False,
+        allow_null=True,
+        max_length=2048,
+        help_text="Where the code was sent: exactly one of the addresses registered with this service.",
+    )
+    code_verifier = serializers.CharField(
+        write_only=True, required=False, allow_null=True, min_length=43, max_length=128, help_text="PKCE's (RFC 7636)."
+    )
+    return_to = serializers.CharField(
+        write_only=True,
+        required=False,
+        allow_null=True,
+        max_length=2048,
+        help_text="Where the browser goes after connecting by `links.authorize`, on an allowed host.",
+    )
     access_token = serializers.CharField(write_only=True, required=False, allow_null=True, max_length=_SECRET_LENGTH)
     refresh_token = serializers.CharField(write_only=True, required=False, allow_null=True, max_length=_SECRET_LENGTH)
     expires_at = UTCDateTimeField(write_only=True, required=False, allow_null=True)
@@ -95,6 +114,8 @@ class CalendarAccountSerializer(serializers.ModelSerializer):
             "updated_at",
             "code",
             "redirect_uri",
+            "code_verifier",
+            "return_to",
             "access_token",
             "refresh_token",
             "expires_at",
@@ -104,6 +125,14 @@ class CalendarAccountSerializer(serializers.ModelSerializer):
             "provider_data",
         )
         read_only_fields = ("connected", "status")
+
+    def to_representation(self, instance: CalendarAccount) -> Any:
+        """With `links.authorize` where the view has made one (JSON:API §Resource Links)."""
+        shown = super().to_representation(instance)
+        link = self.context.get("authorize_link")
+        if link:
+            shown["links"] = {"authorize": link}
+        return shown
 
     def get_last_error(self, account: CalendarAccount) -> str | None:
         return account.last_error or None
@@ -125,15 +154,30 @@ class CalendarAccountSerializer(serializers.ModelSerializer):
         given = {name: value for name, value in attrs.items() if value is not None}
         if "provider_data" in given and provider not in TAKES_PROVIDER_DATA:
             raise ValidationError({"provider_data": f"It is for {', '.join(TAKES_PROVIDER_DATA)} only."})
-        if "code" in given:
-            raise ValidationError(
-                {"code": "This service cannot exchange authorization codes: send the tokens, or connect without."}
-            )
+        _check_return(given.get("return_to", ""))
+        grant = {name: given.pop(name) for name in _GRANT_FIELDS if name in given}
+        if "code" in grant:
+            given["grant"] = _grant(provider, grant)
         tokens = {name: given.pop(name) for name in _TOKEN_FIELDS if name in given}
         if "access_token" in tokens or "refresh_token" in tokens:
             if provider not in TAKES_TOKENS:
                 name = next(iter(tokens))
                 raise ValidationError({name: f"Tokens are for {', '.join(TAKES_TOKENS)} only."})
             given["tokens"] = Tokens(**tokens)
-        given.pop("redirect_uri", None)
         return given
+
+
+def _grant(provider: str, grant: dict[str, str]) -> Grant:
+    """The code with all that belongs to it. It is spent at the vendor later."""
+    vendor = registered_vendor(provider) if accounts.has_backend(provider) else None
+    if vendor is None:
+        raise ValidationError({"code": f"This service is not set up to exchange codes for {provider} accounts."})
+    redirect_uri = grant.get("redirect_uri", "")
+    if not vendor.may_receive_codes(redirect_uri):
+        raise ValidationError({"redirect_uri": "This is not one of the addresses registered with this service."})
+    return Grant(vendor, grant["code"], redirect_uri, grant.get("code_verifier", ""))
+
+
+def _check_return(url: str) -> None:
+    if url and not is_allowed_return(url):
+        raise ValidationError({"return_to": "Its host is not one of those that this service sends browsers to."})

@@ -8,6 +8,8 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+import structlog
+from cryptography.fernet import InvalidToken
 from django.db import IntegrityError, transaction
 
 from busyblocks.models import BusyBlock, Origin
@@ -16,9 +18,11 @@ from calendars.models import AccountRun, Calendar, CalendarAccount, RunState
 from calendars.models.account import AccountStatus
 from calendars.oauth import Tokens
 from calendars.providers import BadProviderData, NoSuchProvider, provider_class
-from calendars.services import meetings, runs
+from calendars.services import farewells, meetings, runs
 from tenancy.errors import NotFound
 from tenancy.models import CrmUser, bump_revision
+
+log = structlog.get_logger("accounts")
 
 
 def has_backend(provider: str) -> bool:
@@ -125,20 +129,22 @@ def change(
 
 
 def disconnect(account: CalendarAccount, *, now: datetime) -> None:
-    """Remove the account, its secrets and everything mirrored from it, in one transaction.
+    """Remove the account, its secrets and everything mirrored from it, in one transaction. The vendor hears later.
 
     A sync that runs meanwhile finds no account at its commit and writes nothing. What runs wait for it is closed.
     """
     with transaction.atomic():
-        found = CalendarAccount.objects.select_for_update().filter(pk=account.pk).only("pk", "user_id").first()
+        found = CalendarAccount.objects.select_for_update().defer("credentials").filter(pk=account.pk).first()
         if found is None:
             return
+        _note_farewell(found, now=now)
         open_parts = AccountRun.objects.filter(account_id=found.pk, finished_at=None)
         run_pks = list(open_parts.values_list("run", flat=True))
         open_parts.update(status=RunState.COMPLETED, error="The account was disconnected.", finished_at=now)
         # One DELETE by origin whatever the number of rows; the calendars go with their origins.
         Origin.objects.filter(calendar__account_id=found.pk).delete()
-        CalendarAccount.objects.filter(pk=found.pk).delete()
+        # Deferred: a row whose secrets no key opens must go, too.
+        CalendarAccount.objects.defer("credentials").filter(pk=found.pk).delete()
         bump_revision(found.user_id, at=now)
     for run_pk in run_pks:
         runs.finish_if_done(run_pk, now=now)
@@ -199,6 +205,14 @@ def _credentials(
     return tokens.as_credentials() if tokens is not None else None
 
 
+def _with_old_refresh_token(account: CalendarAccount, credentials: dict[str, Any]) -> dict[str, Any]:
+    """Vendors give a refresh token once: without a new one the old one is still good."""
+    old = account.credentials or {}
+    if credentials.get("refresh_token") == "" and old.get("refresh_token"):
+        return {**credentials, "refresh_token": old["refresh_token"]}
+    return credentials
+
+
 def _same_connection(
     user: CrmUser, *, provider: str, email: str, identity: str, waiting: bool
 ) -> CalendarAccount | None:
@@ -218,7 +232,7 @@ def _take_credentials(
     account: CalendarAccount, credentials: dict[str, Any], tokens: Tokens | None, *, now: datetime
 ) -> None:
     """New credentials: what went wrong with the old ones and what was discovered by them is void."""
-    account.credentials = credentials
+    account.credentials = _with_old_refresh_token(account, credentials)
     account.credentials_version += 1
     account.refresh_until = None
     account.token_expires_at = tokens.expires_at if tokens is not None else None
@@ -226,6 +240,14 @@ def _take_credentials(
     account.failures, account.last_error_code, account.last_error = 0, "", ""
     account.connected = has_backend(account.provider)
     account.next_attempt_at = _due(account, now) if account.connected and account.sync_enabled else None
+
+
+def _note_farewell(account: CalendarAccount, *, now: datetime) -> None:
+    try:
+        farewells.write_down(account, now=now)
+    except InvalidToken:
+        # What no key opens cannot be revoked, and must not keep the account from going.
+        log.warning("credentials_unreadable", account=account.pk)
 
 
 def _due(account: CalendarAccount, now: datetime) -> datetime | None:

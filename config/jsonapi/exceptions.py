@@ -13,7 +13,8 @@ from rest_framework.views import set_rollback
 
 from busyblocks.errors import LedgerError
 from calendars.errors import CalendarsError
-from calendars.providers import BadProviderData
+from calendars.oauth import AuthorizationRefused
+from calendars.providers import BadProviderData, ProviderError
 from config.jsonapi.errors import BodyTooLarge
 from tenancy.errors import Forbidden, KeysUnavailable, NotAuthenticated, NotFound
 
@@ -91,6 +92,12 @@ def _answer(error: Exception, context: dict[str, Any]) -> Response:
             return _one(
                 document(422, "validation_error", "Validation Error", f"{where}: {error.reason}", pointer=pointer)
             )
+        case AuthorizationRefused():
+            detail = f"code: {error.reason}"
+            return _one(document(422, error.code, "Validation Error", detail, pointer="/data/attributes/code"))
+        case ProviderError():
+            # A vendor that has to be asked while the caller waits, and cannot be.
+            return _unavailable(f"{error.reason} {error.advice if not error.retryable else 'Try again shortly.'}")
         case NotAuthenticated() | exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
             response = _one(document(401, "unauthorized", "Unauthorized", str(error)))
             response["WWW-Authenticate"] = 'Bearer realm="calendar"'

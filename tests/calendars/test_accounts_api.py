@@ -106,7 +106,7 @@ def test_creating_the_same_account_again_is_a_reconnect() -> None:
         ({"provider": "google", "email": "nobody"}, "email", "valid email"),
         ({"provider": "google", "email": "a@example.com", "sync_enabled": "perhaps"}, "sync_enabled", "boolean"),
         ({"provider": "google", "email": "a@example.com", "provider_data": {}}, "provider_data", "caldav"),
-        ({"provider": "google", "email": "a@example.com", "code": "4/x"}, "code", "cannot exchange"),
+        ({"provider": "google", "email": "a@example.com", "code": "4/x"}, "code", "not set up to exchange"),
         ({"provider": "caldav", "email": "a@example.com", "access_token": "x"}, "access_token", "google, outlook"),
         ({"provider": "google", "email": "a@example.com", "scopes": 7}, "scopes", "list of scopes"),
         ({"provider": "google", "email": "a@example.com", "expires_at": "soon"}, "expires_at", "ISO 8601"),
