@@ -4,9 +4,11 @@ from django.core.cache import cache
 from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 
+@csrf_exempt
 @never_cache
 @require_safe
 def live(_request: HttpRequest) -> JsonResponse:
@@ -14,6 +16,7 @@ def live(_request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "live"})
 
 
+@csrf_exempt
 @never_cache
 @require_safe
 def ready(_request: HttpRequest) -> JsonResponse:

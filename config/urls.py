@@ -12,7 +12,11 @@ urlpatterns = [
     path("health/live", health.live),
     path("health/ready", health.ready),
     path("openapi.json", openapi.description, name="openapi"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="openapi", throttle_classes=[])),
+    # A page is read; DRF's own answer to OPTIONS has no place in its template.
+    path(
+        "docs",
+        SpectacularSwaggerView.as_view(url_name="openapi", throttle_classes=[], http_method_names=["get", "head"]),
+    ),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("", include("busyblocks.urls")),

@@ -54,7 +54,9 @@ def decoded(raw: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise ParseError(f"The body is not UTF-8: see byte {error.start}.") from None
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole
+        )
     except RecursionError:
         raise ParseError("The JSON is nested too deeply.") from None
     except json.JSONDecodeError as error:
@@ -87,6 +89,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    # Python reads no more than some thousands of digits, and its own words say how to lift that.
+    except ValueError:
+        raise ValueError("a number is out of range") from None
 
 
 def _finite(text: str) -> float:

@@ -1,5 +1,6 @@
 """Documents out: JSON:API, under either of its two media types."""
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -29,7 +30,7 @@ class JSONAPIRenderer(BaseJSONAPIRenderer):
         rows = data["results"] if isinstance(data, dict) and "results" in data else data
         serializer = getattr(rows, "serializer", None)
         if serializer is None:
-            return orjson.dumps(data, default=_other)
+            return _written(data)
         if _has_relationships(_of_one(serializer)):
             return super().render(data, accepted_media_type, renderer_context)
         name = get_resource_name(renderer_context)
@@ -38,7 +39,7 @@ class JSONAPIRenderer(BaseJSONAPIRenderer):
         }
         if rows is not data:
             document["meta"] = data["meta"]
-        return orjson.dumps(document, default=_other)
+        return _written(document)
 
 
 class PlainJSONRenderer(JSONAPIRenderer):
@@ -46,6 +47,15 @@ class PlainJSONRenderer(JSONAPIRenderer):
 
     media_type = "application/json"
     format = "json"
+
+
+def _written(document: Any) -> bytes:
+    """The document as JSON in UTF-8."""
+    try:
+        return orjson.dumps(document, default=_other)
+    # Callers may keep any number in their own metadata, and orjson writes none of more than 64 bits.
+    except orjson.JSONEncodeError:
+        return json.dumps(document, cls=JSONEncoder).encode()
 
 
 def _resource(name: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -179,6 +179,16 @@ def test_wrong_method_of_a_plain_view_is_a_document_too(client, settings, debug)
     assert response["Allow"] == "GET"
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/openapi.json", "/docs"])
+def test_what_is_only_read_takes_no_other_method_and_asks_for_no_csrf_token(path, method):
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    response = client.generic(method, path)
+
+    error_of(response, 405)
+    assert "GET" in response["Allow"]
+
+
 def test_a_made_up_method_is_405(as_alice):
     error_of(as_alice.generic("BREW", NOTES), 405)
 

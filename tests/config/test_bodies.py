@@ -90,6 +90,22 @@ def test_thirty_two_levels_are_deep_enough(as_alice):
     assert as_alice.post(NOTES, body, content_type=JSON).status_code == 201
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**64), 10**300])
+def test_numbers_of_any_size_may_be_kept_and_come_back(as_alice, number):
+    """One row that could not be written would take the whole list with it."""
+    assert as_alice.post(NOTES, {**FLAT, "metadata": {"n": number}}, content_type=JSON).status_code == 201
+
+    (found,) = as_alice.get(NOTES).json()["data"]
+    assert found["attributes"]["metadata"] == {"n": number}
+
+
+def test_a_number_out_of_range_is_refused_without_pythons_advice(as_alice):
+    error = error_of(as_alice.post(NOTES, b'{"title": ' + b"9" * 5000 + b"}", content_type=JSON), 400)
+
+    assert "out of range" in error["detail"]
+    assert "sys." not in error["detail"]
+
+
 def test_whole_surrogate_pairs_and_a_byte_order_mark_are_fine(as_alice):
     body = b"\xef\xbb\xbf" + with_title(r'"\ud83d\ude00"')
 
