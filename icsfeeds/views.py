@@ -33,7 +33,8 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
         gzipped = takes_gzip(request.headers.get("Accept-Encoding", ""))
         conditions = (request.headers.get("If-None-Match"), request.headers.get("If-Modified-Since"))
         if version is not None and version.is_known_to(*conditions):
-            response: HttpResponseBase = HttpResponse(status=304)
+            # Streaming for the same reason; and the type because caches take over what a 304 says (RFC 9111 §3.2).
+            response: HttpResponseBase = StreamingHttpResponse((), status=304, content_type=CONTENT_TYPE)
         elif request.method == "HEAD":
             # Streaming, so that nobody counts its length: GET's length is known only after rendering.
             response = StreamingHttpResponse((), content_type=CONTENT_TYPE)

@@ -106,9 +106,18 @@ def test_a_304_costs_one_query_and_renders_nothing(client, alice, token, django_
         response = client.get(address(token), headers={"If-None-Match": etag})
 
     assert response.status_code == 304
-    assert response.content == b""
+    assert response.getvalue() == b""
     assert response["ETag"] == etag
     assert response["Cache-Control"] == "private, max-age=300"
+
+
+def test_a_304_says_nothing_that_a_cache_must_not_take_over(client, token):
+    """RFC 9111 §3.2: what stands in a 304 replaces what was stored; RFC 9110 §8.6: nor does it tell another length."""
+    response = client.get(address(token), headers={"If-None-Match": "*"})
+
+    assert response.status_code == 304
+    assert response["Content-Type"] == client.get(address(token))["Content-Type"]
+    assert "Content-Length" not in response
 
 
 @pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', '{}, "other"', "*", '"other",W/{}'])
