@@ -95,7 +95,9 @@ class Mailbox:
     def drop_calendar(self, name: str) -> None:
         del self.calendars[self.calendar(name).id]
 
-    def put(self, calendar: str, name: str, start: str, *, minutes: int = 60, zone: str = "UTC", **facts: Any) -> None:
+    def put(
+        self, calendar: str, name: str, start: str, /, *, minutes: int = 60, zone: str = "UTC", **facts: Any
+    ) -> None:
         """Create the single event or replace it. `start`: the wall time in `zone`, "2026-03-20T09:00"; a date makes it
         last whole days, `minutes` of them being 1,440 a day."""
         kept = self.calendar(calendar)
@@ -109,6 +111,7 @@ class Mailbox:
         calendar: str,
         name: str,
         start: str,
+        /,
         *,
         count: int,
         every: timedelta = timedelta(days=7),  # whole days

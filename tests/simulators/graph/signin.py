@@ -31,6 +31,7 @@ class _Grant:
 class SignIn:
     """redirect_uris: those registered; empty: any. granted: scopes that the user ticks; empty: all asked for.
 
+    wants_pkce: whether the page insists on it; a code that was asked for with it is good only with it.
     refreshes: how many refresh tokens were used with success.
     """
 
@@ -38,6 +39,7 @@ class SignIn:
         self.simulator = simulator
         self.redirect_uris: set[str] = set()
         self.granted = ""
+        self.wants_pkce = True
         self.expires_in = 3600
         self.refreshes = 0
         self._codes: dict[str, _Grant] = {}
@@ -122,7 +124,8 @@ class SignIn:
             return "AADSTS50011: The redirect URI does not match the redirect URIs configured for the application."
         if asked.get("response_type") != "code" or not asked.get("scope"):
             return "AADSTS900144: The request must contain response_type=code and a scope."
-        if asked.get("code_challenge_method") != "S256" or not asked.get("code_challenge"):
+        proven = asked.get("code_challenge_method") == "S256" and asked.get("code_challenge")
+        if self.wants_pkce and not proven:
             return "AADSTS9002325: Proof Key for Code Exchange is required."
         return ""
 
@@ -133,7 +136,7 @@ class SignIn:
             return _redirect(form["redirect_uri"], {**said, **state})
         code = f"graph-code-{next(self._numbers)}"
         self._codes[code] = _Grant(
-            form["email"], self.granted or form["scope"], form["redirect_uri"], form["code_challenge"]
+            form["email"], self.granted or form["scope"], form["redirect_uri"], form.get("code_challenge", "")
         )
         return _redirect(form["redirect_uri"], {"code": code, **state, "session_state": "0"})
 
@@ -147,7 +150,7 @@ class SignIn:
                 return _refused("invalid_grant", 54005, "OAuth2 Authorization code was already redeemed.")
             if grant.redirect_uri != form.get("redirect_uri"):
                 return _refused("invalid_grant", 500112, "The reply address does not match.")
-            if _challenge(form.get("code_verifier", "")) != grant.challenge:
+            if grant.challenge and _challenge(form.get("code_verifier", "")) != grant.challenge:
                 return _refused("invalid_grant", 501481, "The Code_Verifier does not match the code_challenge.")
             return self._issued(grant)
         if form.get("grant_type") == "refresh_token":
