@@ -70,8 +70,9 @@ class Events:
         """As `Provider.changes`. A window that has moved on is read anew, whatever the cursor."""
         cursor = Cursor.of(self.state.cursor) if self.state.cursor else None
         if cursor is None or cursor.window != self.window:
-            return self._everything()
-        return self._since(cursor)
+            yield from self._everything()
+        else:
+            yield from self._since(cursor)
 
     def _everything(self) -> Iterator[Answer]:
         start, end = self.window
