@@ -180,6 +180,10 @@ class Unreachable(ProviderError):
     code = "unreachable"
 
 
+class ServerFault(Unreachable):
+    """The vendor answered with a 5xx: perhaps to this request alone."""
+
+
 class Throttled(ProviderError):
     """The vendor asked to be left alone for `retry_after`."""
 

@@ -24,7 +24,7 @@ import httpx2
 from django.conf import settings
 from django.utils import timezone
 
-from calendars.providers import ReconnectNeeded, Throttled, UnexpectedAnswer, Unreachable
+from calendars.providers import ReconnectNeeded, ServerFault, Throttled, UnexpectedAnswer, Unreachable
 from integrations.addresses import addresses_to_connect, port_of, same_site
 
 USER_AGENT = "crm-calendar-sync/1.0"
@@ -91,9 +91,9 @@ class Session:
         """The final answer, whatever its status except those below; at most `max_bytes` of body after decompression
         (default: OUTBOUND_MAX_BYTES).
 
-        Raises `ReconnectNeeded` for 401 (of a bearer token: for the second one, the first has it replaced),
-        `Throttled` for 429 and for 503 with Retry-After, `Unreachable` for every other 5xx but 507 and for no answer
-        in time, `TooLarge`, `AddressRefused`, and `UnexpectedAnswer` for redirects that leave the site or do not end.
+        Raises `ReconnectNeeded` for 401 (of a bearer token: for the second one, the first has it replaced), `Throttled`
+        for 429 and for 503 with Retry-After, `ServerFault` for every other 5xx but 507, `Unreachable` for no answer in
+        time, `TooLarge`, `AddressRefused`, and `UnexpectedAnswer` for redirects that leave the site or do not end.
         """
         target = self.home.join(url)
         limit = max_bytes or settings.OUTBOUND_MAX_BYTES
@@ -300,7 +300,7 @@ def _raise_for(reply: Reply, *, bearer: bool) -> None:
         raise Throttled(f"{site} asks us to come back later ({status}).", retry_after=wait)
     # 507 speaks of a listing's length (RFC 6578 §3.6), not of a failure.
     if status >= 500 and status != 507:
-        raise Unreachable(f"{site} has a problem of its own ({status}).")
+        raise ServerFault(f"{site} has a problem of its own ({status}).")
 
 
 def _redirect_target(reply: Reply) -> httpx2.URL:

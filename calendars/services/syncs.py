@@ -3,7 +3,7 @@
 import time
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -116,7 +116,25 @@ def sweep(now: datetime) -> int:
 
 def _start(run: SyncRun, accounts: QuerySet[CalendarAccount], queue: str) -> SyncRun:
     """Store the run and its parts, then ring. Accounts that never were connected are not part of it."""
-    now = timezone.now()
+    for tries_left in (2, 1, 0):
+        try:
+            pks = _store(run, accounts, enqueued_at=None if queue == "bulk" else timezone.now())
+            break
+        except IntegrityError:
+            # Between our look and the commit somebody disconnected one of the accounts.
+            if not tries_left:
+                raise
+            run.pk = None
+    if queue == "bulk" and pks:
+        transaction.on_commit(lambda: ring(FAN_OUT, run.pk, queue="bulk"))
+    elif pks:
+        for pk in pks:
+            transaction.on_commit(lambda pk=pk: ring(SYNC_ACCOUNT, pk, queue=queue))  # type: ignore[misc]
+    return run
+
+
+def _store(run: SyncRun, accounts: QuerySet[CalendarAccount], *, enqueued_at: datetime | None) -> list[int]:
+    """The run as a row, with one for each account; the accounts' keys."""
     with transaction.atomic():
         pks = list(
             accounts.filter(sync_enabled=True)
@@ -124,19 +142,13 @@ def _start(run: SyncRun, accounts: QuerySet[CalendarAccount], queue: str) -> Syn
             .order_by("pk")
             .values_list("pk", flat=True)
         )
-        run.started_at = now
+        run.started_at = timezone.now()
         run.accounts_count = len(pks)
         if not pks:
             run.status = RunState.COMPLETED
-            run.finished_at = now
+            run.finished_at = run.started_at
         run.save()
-        enqueued_at = None if queue == "bulk" else now
         AccountRun.objects.bulk_create(
             [AccountRun(run=run, account_id=pk, enqueued_at=enqueued_at) for pk in pks], batch_size=2000
         )
-    if queue == "bulk" and pks:
-        transaction.on_commit(lambda: ring(FAN_OUT, run.pk, queue="bulk"))
-    elif pks:
-        for pk in pks:
-            transaction.on_commit(lambda pk=pk: ring(SYNC_ACCOUNT, pk, queue=queue))  # type: ignore[misc]
-    return run
+    return pks

@@ -37,6 +37,7 @@ from calendars.providers import (
     Provider,
     ProviderError,
     ReconnectNeeded,
+    ServerFault,
     Snapshot,
     Throttled,
     UnexpectedAnswer,
@@ -83,9 +84,14 @@ def sync_account(account_pk: int, *, due_at: datetime | None = None, clock: Cloc
         try:
             if not _is_wanted(lease, due_at):
                 leases.release(lease)
+                # Who asked between that look and the release found the lease taken and left.
+                if runs.waiting(account_pk).exists():
+                    continue
                 return verdict
             verdict = _sync(lease, clock)
             leases.release(lease)
+            # Beat has its answer, also where the account could not even be tried.
+            due_at = None
         except LeaseLost:
             log.warning("lease_lost", account=account_pk)
             return None
@@ -107,6 +113,9 @@ def _sync(lease: Lease, clock: Clock) -> Verdict:
     try:
         account = _load(lease)
         keeper.version = account.credentials_version
+        if not account.sync_enabled:
+            runs.close(account_runs, None, [_SWITCHED_OFF], now=clock())
+            return verdict
         _refuse_unready(account, now=clock())
         health.say_attempt(lease, now=clock())
         with heartbeat(lease, clock=clock) as checkpoint:
@@ -171,7 +180,8 @@ def _load(lease: Lease) -> CalendarAccount:
 
 def _refuse_unready(account: CalendarAccount, *, now: datetime) -> None:
     if not account.connected:
-        raise ReconnectNeeded(account.last_error or "The account has not been connected yet.")
+        said = account.last_error.removesuffix(f" {ReconnectNeeded.advice}")
+        raise ReconnectNeeded(said or "The account has not been connected yet.")
     if account.vendor_retry_at is not None and account.vendor_retry_at > now:
         raise Throttled(
             f"The server asked to be left alone until {account.vendor_retry_at:%H:%M} UTC.",
@@ -200,11 +210,24 @@ def _read_calendars(current: _Pass) -> None:
     if current.force_refresh or discovered is None or discovered < current.clock() - settings.DISCOVERY_MAX_AGE:
         remote = current.provider.calendars()
         listing.reconcile(current.lease, remote, state=current.provider.state(), now=current.clock())
-    for calendar in current.account.calendars.filter(sync_enabled=True).order_by("pk"):
-        complaint = _sync_calendar(current, calendar)
-        if complaint:
-            Calendar.objects.filter(pk=calendar.pk).update(last_error=complaint)
-            current.verdict.complaints.append(f"{calendar}: {complaint}")
+    read: list[int] = []
+    faults: list[ServerFault] = []
+    wanted = current.account.calendars.filter(sync_enabled=True).order_by("pk")
+    # Those that somebody takes in while the others are read belong to this pass too.
+    while calendars := list(wanted.exclude(pk__in=read)):
+        for calendar in calendars:
+            read.append(calendar.pk)
+            try:
+                complaint = _sync_calendar(current, calendar)
+            except ServerFault as fault:
+                faults.append(fault)
+                complaint = fault.reason
+            if complaint:
+                Calendar.objects.filter(pk=calendar.pk).update(last_error=complaint)
+                current.verdict.complaints.append(f"{calendar}: {complaint}")
+    # A server that answers for none of them is down as a whole.
+    if faults and len(faults) == len(read):
+        raise faults[0]
 
 
 def _sync_calendar(current: _Pass, calendar: Calendar) -> str:
@@ -225,6 +248,7 @@ def _sync_calendar(current: _Pass, calendar: Calendar) -> str:
     return _HELD.format(rows=changes.held) if changes.held else ""
 
 
+_SWITCHED_OFF = "The account is switched off."
 _MISSING = (
     "The server does not list this calendar any more. Its events are kept until a listing ten minutes later agrees."
 )

@@ -35,18 +35,27 @@ def settle(
     growing pauses, or when the vendor said so. `held`: the brake is the complaint. credentials_version: of those that
     were tried; what is said of them is not said of newer ones, which are tried at once.
     """
+    tried = {} if credentials_version is None else {"credentials_version": credentials_version}
+    if not _held(lease).filter(**tried).update(**_verdict(lease, failure, complaints, held=held, now=now)):
+        # The list of calendars may be that of the server before.
+        _write(lease, next_attempt_at=now, discovered_at=None)
+    # Whoever switched it off meanwhile has said what it is.
+    _held(lease).filter(sync_enabled=False).update(status=AccountStatus.INACTIVE, next_attempt_at=None)
+
+
+def _verdict(
+    lease: Lease, failure: ProviderError | None, complaints: list[str], *, held: bool, now: datetime
+) -> dict[str, object]:
     if failure is None and not complaints:
-        _write(
-            lease,
-            status=AccountStatus.ACTIVE,
-            last_synced_at=now,
-            next_attempt_at=pace.after_success(now),
-            vendor_retry_at=None,
-            failures=0,
-            last_error="",
-            last_error_code="",
-        )
-        return
+        return {
+            "status": AccountStatus.ACTIVE,
+            "last_synced_at": now,
+            "next_attempt_at": pace.after_success(now),
+            "vendor_retry_at": None,
+            "failures": 0,
+            "last_error": "",
+            "last_error_code": "",
+        }
     failures = 1 + (CalendarAccount.objects.filter(pk=lease.account_pk).values_list("failures", flat=True).first() or 0)
     values: dict[str, object] = {"status": AccountStatus.ERROR, "failures": failures}
     if failure is None:
@@ -54,18 +63,16 @@ def settle(
         values |= {"last_error": " ".join(complaints), "last_error_code": code}
     else:
         values |= {"last_error": f"{failure.reason} {failure.advice}", "last_error_code": failure.code}
-    values["next_attempt_at"] = pace.after_failure(now, failures=failures)
+    retry = pace.after_failure(now, failures=failures)
+    # Where only some calendars failed, the others go on at their own pace.
+    values["next_attempt_at"] = min(retry, pace.after_success(now)) if failure is None else retry
     if isinstance(failure, Throttled) and failure.retry_after is not None:
         asked = pace.vendor_wait(now, failure.retry_after)
         values["vendor_retry_at"] = asked
         values["next_attempt_at"] = max(asked, pace.after_failure(now, failures=1))
-    if not isinstance(failure, ReconnectNeeded):
-        _write(lease, **values)
-        return
-    values |= {"connected": False, "next_attempt_at": None}
-    tried = {} if credentials_version is None else {"credentials_version": credentials_version}
-    if not _held(lease).filter(**tried).update(**values):
-        _write(lease, next_attempt_at=now)
+    if isinstance(failure, ReconnectNeeded):
+        values |= {"connected": False, "next_attempt_at": None}
+    return values
 
 
 def _write(lease: Lease, **values: object) -> None:

@@ -49,8 +49,11 @@ def renew(lease: Lease, *, now: datetime) -> None:
 
 
 def lock(lease: Lease) -> CalendarAccount:
-    """The account, locked until the transaction ends, so that nobody takes the lease before; raises `LeaseLost`."""
-    account = _mine(lease).select_for_update().defer("credentials").first()
+    """The account, locked until the transaction ends, so that nobody takes the lease before; raises `LeaseLost`.
+
+    Rows that only refer to the account can be written meanwhile (no_key): to ask for a sync must not wait for one.
+    """
+    account = _mine(lease).select_for_update(no_key=True).defer("credentials").first()
     if account is None:
         raise LeaseLost
     return account

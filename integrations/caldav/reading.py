@@ -1,7 +1,7 @@
 """What changed in one calendar, by the best means that its server has: sync tokens, a ctag, or a list of etags."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from integrations.http import Session, TooLarge
 from integrations.ical import NotUnderstood, Reader, folded_etag
 
 EVENTS_A_REQUEST = 100
+IDS_A_PAGE = 500
 # Bounds the memory of one batch; a batch that is larger is asked for in halves.
 LARGEST_BATCH_BYTES = 16 * 1024 * 1024
 _MOST_HALVINGS = 20
@@ -87,8 +88,7 @@ class Collection:
         for _ in range(_MOST_PARTS):
             members, removed, cut, token = self._listed_since(token)
             unchanged = {member.id for member in members if member.etag and known.get(member.id) == member.etag}
-            if removed or unchanged:
-                yield Page(removed=tuple(removed), present=tuple(unchanged))
+            yield from _told(removed=removed, present=unchanged)
             for id_ in removed:
                 known.pop(id_, None)
             yield from self._pages([member for member in members if member.id not in unchanged])
@@ -143,8 +143,7 @@ class Collection:
             member.id: member for response in multistatus(reply).responses() if (member := self._member(response))
         }
         unchanged = {id_ for id_, member in members.items() if member.etag and known.get(id_) == member.etag}
-        if unchanged:
-            yield Page(present=tuple(unchanged))
+        yield from _told(present=unchanged)
         yield from self._pages([member for id_, member in members.items() if id_ not in unchanged])
         yield Snapshot(cursor=json.dumps({"ctag": ctag} if ctag else {}))
 
@@ -223,6 +222,15 @@ class Collection:
             raise UnexpectedAnswer("The server lists an event outside of the calendar.")
         id_ = folded_id(response.path[len(self.path) :])
         return _Member(id_, response.path, response.href, folded_etag(response.text(_ETAG)))
+
+
+def _told(*, removed: Iterable[str] = (), present: Iterable[str] = ()) -> Iterator[Page]:
+    """What a listing says without a word of the events themselves, in pages of a bounded size."""
+    gone, there = tuple(removed), tuple(present)
+    for start in range(0, len(gone), IDS_A_PAGE):
+        yield Page(removed=gone[start : start + IDS_A_PAGE])
+    for start in range(0, len(there), IDS_A_PAGE):
+        yield Page(present=there[start : start + IDS_A_PAGE])
 
 
 def _withheld(member: _Member, reason: str) -> Withheld:

@@ -5,15 +5,17 @@ from datetime import timedelta
 
 import pytest
 from django.conf import LazySettings
-from django.test.utils import CaptureQueriesContext
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from time_machine import travel
 
 from busyblocks.models import BusyBlock
 from calendars.models import AccountRun, Calendar, CalendarAccount, SyncRun, WithheldEvent
-from calendars.providers import ReconnectNeeded, Throttled, UnexpectedAnswer, Unreachable
-from calendars.services import syncs
+from calendars.providers import ReconnectNeeded, ServerFault, Throttled, UnexpectedAnswer, Unreachable
+from calendars.services import accounts, syncs
 from calendars.sync import engine
+from calendars.sync import lease as leases
 from tests.calendars.mirror import MEMORY, MONDAY, last_run, ledger, mirrored_account, synced, titles
 from tests.contracts import memory
 from tests.contracts.memory import MemoryCalendarServer
@@ -196,6 +198,105 @@ def test_one_calendar_that_fails_does_not_stop_the_others(
     assert last_run(account).status == "completed_with_errors"
 
 
+def test_calendar_that_makes_its_server_fail_does_not_stop_the_others(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 1, calendar="broken")
+    fill(server, 1, calendar="good")
+    server.fail_next(ServerFault("It has a problem of its own (500)."), calendar="broken")
+    verdict = synced(account)
+    assert (verdict.failure, verdict.complaints) == (None, ["broken: It has a problem of its own (500)."])
+    assert ledger(account) == server.ids("good")
+
+
+def test_server_that_fails_for_every_calendar_is_down(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    for calendar in ("work", "private"):
+        fill(server, 1, calendar=calendar)
+        server.fail_next(ServerFault("It has a problem of its own (500)."), calendar=calendar)
+    synced(account)
+    assert fresh(account).last_error == "It has a problem of its own (500). It is tried again by itself."
+    assert last_run(account).status == "failed"
+
+
+def test_calendar_that_goes_on_failing_does_not_slow_the_others_down(
+    server: MemoryCalendarServer, account: CalendarAccount, settings: LazySettings
+) -> None:
+    fill(server, 1, calendar="broken")
+    with travel(MONDAY, tick=False):
+        for _ in range(9):
+            server.fail_next(UnexpectedAnswer("It answered nonsense."), calendar="broken")
+            synced(account)
+        next_attempt_at = fresh(account).next_attempt_at
+    assert next_attempt_at is not None
+    assert next_attempt_at - MONDAY <= settings.SYNC_INTERVAL * 1.1
+
+
+def test_refused_account_says_the_same_however_often_it_is_asked(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    server.fail_next(ReconnectNeeded("The server refused the password."), on="calendars")
+    for _ in range(3):
+        synced(account)
+    assert fresh(account).last_error == "The server refused the password. Connect the account again."
+
+
+def test_account_switched_off_during_its_sync_stays_off(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    fill(server, 1)
+
+    def switch_off(number: int) -> None:
+        accounts.change(account, sync_enabled=False, now=timezone.now())
+
+    server.on_request = switch_off
+    synced(account)
+    account = fresh(account)
+    assert (account.status, account.next_attempt_at) == ("inactive", None)
+
+
+def test_account_switched_off_while_its_run_waits_is_not_synced(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 1)
+    syncs.start_for_account(account)
+    accounts.change(account, sync_enabled=False, now=timezone.now())
+    engine.sync_account(account.pk)
+    assert (server.requests, ledger(account), fresh(account).status) == (0, {}, "inactive")
+    assert last_run(account).status == "completed_with_errors"
+
+
+def test_what_a_sync_found_out_by_old_credentials_is_not_said_of_new_ones(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 1)
+
+    def reconnect(number: int) -> None:
+        server.on_request = lambda number: None
+        new = {"server_url": "memory://", "username": account.email, "password": "new"}
+        accounts.change(account, provider_data=new, now=timezone.now())
+
+    server.on_request = reconnect
+    server.fail_next(Unreachable("The server did not answer."), calendar="work")
+    with travel(MONDAY, tick=False):
+        synced(account)
+        account = fresh(account)
+    assert (account.status, account.last_error, account.next_attempt_at) == ("active", "", MONDAY)
+    assert account.discovered_at is None
+
+
+def test_calendar_taken_in_during_a_sync_is_read_by_it(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    fill(server, 1, calendar="left-out")
+    fill(server, 1, calendar="work")
+    synced(account)
+    left_out = accounts.leave_out(Calendar.objects.get(external_id="left-out"), now=timezone.now())
+
+    def take_in(number: int) -> None:
+        accounts.take_in(left_out, now=timezone.now())
+
+    server.on_request = take_in
+    synced(account)
+    assert ledger(account) == server.ids("work") | server.ids("left-out")
+    assert BusyBlock.objects.count() == 2
+
+
 def test_withheld_event_keeps_its_old_row_and_is_reported(
     server: MemoryCalendarServer, account: CalendarAccount
 ) -> None:
@@ -299,6 +400,26 @@ def test_request_that_arrives_during_a_sync_gets_a_pass_of_its_own(
     assert SyncRun.objects.filter(status="completed").count() == 2
 
 
+def test_request_that_arrives_as_the_worker_leaves_is_not_left_to_the_sweep(
+    server: MemoryCalendarServer, account: CalendarAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(server, 1)
+    release = leases.release
+    asked: list[SyncRun] = []
+
+    def ask_before(lease: leases.Lease) -> None:
+        # After the second lease's look at what waits, and before it is given back: who rings now finds it taken.
+        if lease.fence == 2 and not asked:
+            asked.append(syncs.start_for_account(account))
+            assert engine.sync_account(account.pk) is None
+        release(lease)
+
+    monkeypatch.setattr(leases, "release", ask_before)
+    synced(account)
+    asked[0].refresh_from_db()
+    assert asked[0].status == "completed"
+
+
 def test_two_requests_before_a_sync_are_answered_by_one(server: MemoryCalendarServer, account: CalendarAccount) -> None:
     fill(server, 1)
     syncs.start_for_account(account)
@@ -313,6 +434,24 @@ def test_polled_message_that_comes_twice_syncs_once(server: MemoryCalendarServer
         clock.shift(timedelta(seconds=1))
         assert engine.sync_account(account.pk, due_at=due_at) is not None
         assert engine.sync_account(account.pk, due_at=due_at) is None
+
+
+def test_due_account_that_cannot_be_tried_is_given_up_after_one_look(
+    server: MemoryCalendarServer, account: CalendarAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE calendars_calendaraccount SET credentials = 'gAAAAA-not-ours'")
+    looks: list[leases.Lease] = []
+    release = leases.release
+
+    def counted(lease: leases.Lease) -> None:
+        looks.append(lease)
+        assert len(looks) < 5
+        release(lease)
+
+    monkeypatch.setattr(leases, "release", counted)
+    assert engine.sync_account(account.pk, due_at=timezone.now()) is not None
+    assert len(looks) == 2
 
 
 def test_forced_refresh_reads_everything_and_writes_only_what_differs(

@@ -151,6 +151,17 @@ def test_another_ctag_fetches_only_events_of_another_etag(server: SimulatedServe
     assert (found.removed, found.end) == ([], Snapshot(cursor=json.dumps({"ctag": "v2"})))
 
 
+def test_long_listing_is_told_in_pages_of_a_bounded_size(
+    server: SimulatedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "IDS_A_PAGE", 4)
+    fill(server, 10)
+    known = {f"e{number}.ics": '"1"' for number in range(10)}
+    told = [answer.present for answer in changes(server, known=known) if isinstance(answer, Page)]
+    assert [len(page) for page in told] == [4, 4, 2]
+    assert {id_ for page in told for id_ in page} == set(known)
+
+
 def test_server_without_tokens_and_ctag_is_listed_with_one_request(server: SimulatedServer) -> None:
     server.tokens = False
     fill(server, 3)
