@@ -70,11 +70,11 @@ def addresses_to_connect(host: str, port: int, *, timeout_seconds: float) -> lis
     return found
 
 
-def checked_url(text: str, *, field: str = "server_url") -> str:
+def checked_url(text: str, *, field: str = "server_url", with_query: bool = False, longest: int = _LONGEST_URL) -> str:
     """`text` as a normalised http(s) URL that may be called as far as can be told now; raises `BadProviderData`.
 
-    Without a scheme, https is meant. A name that does not resolve now is let pass: it is judged again at every
-    connection, and a resolver that is down must not keep a user from connecting an account.
+    Without a scheme, https is meant; a query is dropped unless `with_query`. A name that does not resolve now is let
+    pass: it is judged again at every connection, and a resolver that is down must not keep a user from connecting.
     """
     text = text.strip()
     if "://" not in text:
@@ -90,9 +90,11 @@ def checked_url(text: str, *, field: str = "server_url") -> str:
     host = url.raw_host.decode("ascii")
     if not _HOST.fullmatch(host) or not 0 < (url.port or 443) < 65536:
         raise BadProviderData(field, "The address names no valid host.")
-    url = url.copy_with(fragment=None, query=None, raw_path=url.raw_path.partition(b"?")[0] or b"/")
-    if len(str(url)) > _LONGEST_URL:
-        raise BadProviderData(field, f"The address is longer than {_LONGEST_URL} characters.")
+    url = url.copy_with(fragment=None)
+    if not with_query:
+        url = url.copy_with(query=None, raw_path=url.raw_path.partition(b"?")[0] or b"/")
+    if len(str(url)) > longest:
+        raise BadProviderData(field, f"The address is longer than {longest} characters.")
     try:
         addresses_to_connect(host, port_of(url), timeout_seconds=3)
     except AddressRefused as refused:

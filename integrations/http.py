@@ -70,6 +70,7 @@ class Session:
     home: where the account lives; `authorization` is sent to that site alone: a header's value (empty: none), or for
     bearer tokens (RFC 6750) `Connection.access_token`. checkpoint is called before every request, redirects included.
     deadline_seconds: how long a request may take to the last byte of its answer; default OUTBOUND_DEADLINE_SECONDS.
+    roams: redirects may lead to any public site, for requests without authorization; but never from https to http.
     """
 
     def __init__(
@@ -79,11 +80,14 @@ class Session:
         authorization: str | Callable[[str], str],
         checkpoint: Callable[[], None],
         deadline_seconds: float | None = None,
+        roams: bool = False,
     ) -> None:
+        assert not (roams and authorization), "credentials stay at home"
         self.home = httpx2.URL(home)
         self.checkpoint = checkpoint
         self.deadline_seconds = deadline_seconds or settings.OUTBOUND_DEADLINE_SECONDS
         self._authorization = authorization
+        self._roams = roams
 
     def request(
         self, method: str, url: str | httpx2.URL, *, body: bytes = b"", headers: dict[str, str], max_bytes: int = 0
@@ -98,7 +102,7 @@ class Session:
         target = self.home.join(url)
         limit = max_bytes or settings.OUTBOUND_MAX_BYTES
         for _ in range(MAX_REDIRECTS + 1):
-            if not same_site(self.home, target):
+            if not self._may_visit(target):
                 # The credentials stay here; the name tells the user which address to give instead.
                 raise UnexpectedAnswer(f"The server sends us on to another site ({_site(target)}).")
             reply = self._authorized(method, target, body, headers, limit)
@@ -107,6 +111,11 @@ class Session:
                 return reply
             target = _redirect_target(reply)
         raise UnexpectedAnswer("The server redirects without end.")
+
+    def _may_visit(self, target: httpx2.URL) -> bool:
+        if same_site(self.home, target):
+            return True
+        return self._roams and (target.scheme == "https" or self.home.scheme == target.scheme == "http")
 
     def _authorized(self, method: str, url: httpx2.URL, body: bytes, headers: dict[str, str], limit: int) -> Reply:
         self.checkpoint()

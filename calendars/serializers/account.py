@@ -86,7 +86,7 @@ class CalendarAccountSerializer(serializers.ModelSerializer):
         write_only=True,
         required=False,
         allow_null=True,
-        help_text="For caldav and apple: server_url, username, password.",
+        help_text="For caldav and apple: server_url, username, password. For ics: url, kept as a secret.",
     )
 
     class Meta:

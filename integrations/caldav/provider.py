@@ -16,6 +16,7 @@ from calendars.providers import (
 from integrations.addresses import checked_url
 from integrations.caldav import discovery
 from integrations.caldav.reading import Collection
+from integrations.given import given_text
 from integrations.http import Session, basic
 from integrations.ical import Reader
 
@@ -42,7 +43,7 @@ class CalDAVProvider:
 
     @classmethod
     def credentials_from(cls, provider_data: dict[str, Any], *, email: str) -> dict[str, Any]:
-        server_url = _text(provider_data, "server_url", _LONGEST_NAME * 2)
+        server_url = given_text(provider_data, "server_url", _LONGEST_NAME * 2)
         if not server_url:
             raise BadProviderData("server_url", "Give the server's address.")
         return _credentials(checked_url(server_url), provider_data, email=email)
@@ -74,29 +75,16 @@ class AppleProvider(CalDAVProvider):
 
     @classmethod
     def credentials_from(cls, provider_data: dict[str, Any], *, email: str) -> dict[str, Any]:
-        given = _text(provider_data, "server_url", _LONGEST_NAME * 2)
+        given = given_text(provider_data, "server_url", _LONGEST_NAME * 2)
         server_url = checked_url(given) if given else settings.APPLE_CALDAV_URL
         return _credentials(server_url, provider_data, email=email)
 
 
 def _credentials(server_url: str, provider_data: dict[str, Any], *, email: str) -> dict[str, Any]:
-    username = _text(provider_data, "username", _LONGEST_NAME) or email
-    password = _text(provider_data, "password", _LONGEST_PASSWORD)
+    username = given_text(provider_data, "username", _LONGEST_NAME) or email
+    password = given_text(provider_data, "password", _LONGEST_PASSWORD)
     if not password:
         raise BadProviderData("password", "Give the account's password.")
     if ":" in username:
         raise BadProviderData("username", "A user name cannot hold a colon (RFC 7617).")
     return {"server_url": server_url, "username": username, "password": password}
-
-
-def _text(provider_data: dict[str, Any], field: str, longest: int) -> str:
-    value = provider_data.get(field)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadProviderData(field, "This must be a text.")
-    if len(value) > longest:
-        raise BadProviderData(field, f"This is longer than {longest} characters.")
-    if not value.isprintable():
-        raise BadProviderData(field, "This holds characters that cannot be printed.")
-    return value if field == "password" else value.strip()

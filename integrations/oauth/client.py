@@ -24,6 +24,8 @@ from integrations.http import Reply, Session
 from integrations.oauth import states
 
 MAX_BYTES = 256 * 1024
+# Below `calendars.services.credentials.TURN`, with time left to store the answer.
+DEADLINE_SECONDS = 25.0
 LONGEST_LIFE = timedelta(days=366)
 _JUST_NOW = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 _OURS = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"})
@@ -161,7 +163,7 @@ class Vendor:
             raise Misconfigured(f"{self.label} does not accept this service's client id and secret.") from None
 
     def _post(self, url: str, form: Mapping[str, str]) -> Reply:
-        session = Session(url, authorization="", checkpoint=_nothing_to_renew)
+        session = Session(url, authorization="", checkpoint=_nothing_to_renew, deadline_seconds=DEADLINE_SECONDS)
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         return session.request("POST", url, body=urlencode(form).encode(), headers=headers, max_bytes=MAX_BYTES)
 

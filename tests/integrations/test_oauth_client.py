@@ -148,7 +148,7 @@ def test_nothing_but_the_vendors_word_makes_the_user_connect_again(
     answers(server, body, status)
     with pytest.raises(ProviderError) as caught:
         vendor().refreshed(OLD)
-    assert type(caught.value) is expected
+    assert isinstance(caught.value, expected)
     assert not isinstance(caught.value, ReconnectNeeded)
 
 
