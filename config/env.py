@@ -9,6 +9,7 @@ the file that the demo writes (`var/demo.env`, NAME=value lines) is read first.
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import environ
 from cryptography.fernet import Fernet
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+_HOST = re.compile(r"\*|\.?[\w-]+(\.[\w-]+)*\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
 DEMO_FILE = BASE_DIR / "var" / "demo.env"
 
 
@@ -39,8 +41,9 @@ def adopt_demo_file(path: Path = DEMO_FILE) -> None:
         return
     for line in path.read_text().splitlines():
         name, separator, value = line.partition("=")
-        if separator:
-            os.environ.setdefault(name, value)
+        # What is empty is as good as not set, here as everywhere.
+        if separator and not os.environ.get(name):
+            os.environ[name] = value
 
 
 def text(name: str, default: str = "") -> str:
@@ -63,19 +66,39 @@ def flag(name: str, default: bool = False) -> bool:
     return default
 
 
-def integer(name: str, default: int, *, least: int = 0) -> int:
+def integer(name: str, default: int, *, least: int = 0, most: int = 1_000_000_000) -> int:
+    """A whole number; the bound above keeps spans of time within what Python can reckon with."""
     value = text(name)
     if not value:
         return default
-    if not (value.isascii() and value.isdigit()) or int(value) < least:
-        problems.append(Problem(name, f"{name} is not a whole number of at least {least}.", f"For example {default}."))
-        return default
-    return int(value)
+    if value.isascii() and value.isdigit() and len(value) <= len(str(most)) and least <= int(value) <= most:
+        return int(value)
+    problems.append(Problem(name, f"{name} is not a whole number from {least} to {most}.", f"For example {default}."))
+    return default
+
+
+def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+    """One of `choices`, which are in upper case; the value's own case does not count."""
+    value = text(name).upper() or default
+    if value in choices:
+        return value
+    problems.append(Problem(name, f"{name} is none of its values.", f"Use one of {', '.join(choices)}."))
+    return default
 
 
 def words(name: str, default: str = "") -> list[str]:
     """Comma-separated values, without blanks."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def hosts(name: str) -> list[str]:
+    """Comma-separated host names as Django's ALLOWED_HOSTS takes them: neither schemes nor ports."""
+    found = words(name)
+    if not all(_HOST.fullmatch(host) for host in found):
+        problems.append(
+            Problem(name, f"{name} holds more than host names.", "Without scheme and port: calendar.example.com.")
+        )
+    return found
 
 
 def database(name: str = "DATABASE_URL") -> dict[str, Any]:
@@ -89,9 +112,10 @@ def database(name: str = "DATABASE_URL") -> dict[str, Any]:
             entry = dict(environ.Env.db_url_config(url))
         except (ValueError, TypeError, KeyError):
             entry = {}
-    if not str(entry.get("ENGINE", "")).endswith(("postgresql", "sqlite3")):
+    named = entry.get("NAME") not in (None, "", ":memory:")
+    if not named or not str(entry.get("ENGINE", "")).endswith(("postgresql", "sqlite3")):
         # The value itself may hold a password: it is not repeated.
-        problems.append(Problem(name, f"{name} is not a PostgreSQL or SQLite URL.", hint))
+        problems.append(Problem(name, f"{name} is not a PostgreSQL or SQLite URL that names a database.", hint))
         entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
     # A socket's folder stands percent-encoded in the host's place (PostgreSQL, "Connection URIs").
     entry["HOST"] = unquote(entry.get("HOST") or "")
@@ -104,7 +128,9 @@ def url(name: str, default: str = "", *, schemes: tuple[str, ...] = ("http", "ht
     if value:
         try:
             parts = urlsplit(value)
-            good = parts.scheme in schemes and bool(parts.netloc or parts.path)
+            # A socket's address has a path and no host; reading a port that is none raises.
+            place = parts.path if parts.scheme == "unix" else parts.hostname
+            good = parts.scheme in schemes and bool(place) and parts.port != 0
         except ValueError:
             good = False
         if not good:

@@ -12,7 +12,7 @@ BASE_DIR = env.BASE_DIR
 SECRET_KEY = env.required("SECRET_KEY", "A long random text, the same on every machine.", token_urlsafe(50))
 FIELD_ENCRYPTION_KEYS = env.fernet_keys("FIELD_ENCRYPTION_KEYS")
 DEBUG = env.flag("DEBUG")
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS")
 # Where the service is reached from outside: feed links, OAuth redirects, push addresses.
 PUBLIC_URL = env.url("PUBLIC_URL", "http://localhost:8000")
 SERVED_OVER_HTTPS = PUBLIC_URL.startswith("https://")
@@ -167,7 +167,7 @@ API_PAGE_SIZE_LIMIT = 100
 # How often one bearer token may ask; 0: without a limit.
 API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", 6000)
 # Longest span of one free/busy question.
-FREE_BUSY_MAX_DAYS = env.integer("FREE_BUSY_MAX_DAYS", 366, least=1)
+FREE_BUSY_MAX_DAYS = env.integer("FREE_BUSY_MAX_DAYS", 366, least=1, most=36_500)
 
 # Who is asking -----------------------------------------------------------------------------------------------------
 # `iss` of the tokens that `manage.py issue_token` makes; a company's own issuer is configured on the company.
@@ -226,11 +226,11 @@ OUTBOUND_DEADLINE_SECONDS = env.integer("OUTBOUND_DEADLINE_SECONDS", 120, least=
 SYNC_LEASE = timedelta(seconds=env.integer("SYNC_LEASE_SECONDS", 30, least=1))
 DISCOVERY_MAX_AGE = timedelta(minutes=15)
 # The span that is mirrored, from calendars that can only be read in spans, reckoned from today.
-SYNC_WINDOW_PAST_DAYS = env.integer("SYNC_WINDOW_PAST_DAYS", 90)
-SYNC_WINDOW_FUTURE_DAYS = env.integer("SYNC_WINDOW_FUTURE_DAYS", 400, least=1)
+SYNC_WINDOW_PAST_DAYS = env.integer("SYNC_WINDOW_PAST_DAYS", 90, most=36_500)
+SYNC_WINDOW_FUTURE_DAYS = env.integer("SYNC_WINDOW_FUTURE_DAYS", 400, least=1, most=36_500)
 # The brake: deletions that a full read only implies are held back when they are many (see docs/adr).
 BRAKE_MIN_ROWS = env.integer("BRAKE_MIN_ROWS", 20)
-BRAKE_SHARE_PERCENT = env.integer("BRAKE_SHARE_PERCENT", 25, least=1)
+BRAKE_SHARE_PERCENT = env.integer("BRAKE_SHARE_PERCENT", 25, least=1, most=100)
 BRAKE_CONFIRM_AFTER = timedelta(minutes=10)
 
 # Feeds -------------------------------------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ STATIC_ROOT = env.text("STATIC_ROOT") or None
 WHITENOISE_USE_FINDERS = True
 
 # Logs ----------------------------------------------------------------------------------------------------------------
-LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOG_AS_JSON = env.flag("LOG_AS_JSON", True)
 LOGGING_CONFIG = "config.observability.configure_logging"
 LOGGING = {"level": LOG_LEVEL, "as_json": LOG_AS_JSON}

@@ -68,12 +68,12 @@ def _resource(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     return resource
 
 
-def _of_one(serializer: BaseSerializer[Any]) -> type[BaseSerializer[Any]]:
+def _of_one(serializer: BaseSerializer[Any]) -> Any:
     return type(serializer.child if isinstance(serializer, ListSerializer) else serializer)
 
 
 @lru_cache(maxsize=64)
-def _has_relationships(serializer_class: type[BaseSerializer[Any]]) -> bool:
+def _has_relationships(serializer_class: type[Any]) -> bool:
     fields = getattr(serializer_class(), "fields", {})
     return any(is_relationship_field(field) for field in fields.values())
 

@@ -58,9 +58,17 @@ READ_WRONG = [
     (lambda: env.integer("NAME", 5, least=1), "0", 5, "a zero where one is the least"),
     (lambda: env.integer("NAME", 5), "many", 5, "a word for a number"),
     (lambda: env.integer("NAME", 5), "²", 5, "a digit that is no number"),
+    (lambda: env.integer("NAME", 5, most=100), "101", 5, "a number above its most"),
+    (lambda: env.integer("NAME", 5), "9" * 5000, 5, "a number out of all reason"),
+    (lambda: env.choice("NAME", "INFO", ("INFO", "ERROR")), "loud", "INFO", "a word that is none of the choices"),
+    (lambda: env.hosts("NAME"), "https://a.test", ["https://a.test"], "a host with a scheme"),
+    (lambda: env.hosts("NAME"), "a.test,b.test:443", ["a.test", "b.test:443"], "a host with a port"),
     (lambda: env.url("NAME", "http://d.test"), "d.test", "http://d.test", "an address without a scheme"),
     (lambda: env.url("NAME", "http://d.test"), "ftp://d.test", "http://d.test", "an address of another scheme"),
     (lambda: env.url("NAME", "http://d.test"), "http://[", "http://d.test", "an address that cannot be read"),
+    (lambda: env.url("NAME", "http://d.test"), "http:///path", "http://d.test", "an address without a host"),
+    (lambda: env.url("NAME", "http://d.test"), "http://a.test:99999", "http://d.test", "a port beyond the last"),
+    (lambda: env.url("NAME", schemes=("redis",)), "redis://a.test:x", "", "a port that is no number"),
     (lambda: env.required("NAME", "a hint", "made up"), "", "made up", "a value that has to be there"),
 ]
 
@@ -82,6 +90,7 @@ SECRET = [
     (lambda: env.database("NAME"), f"odd://u:{CANARY}@h/d", "a database of a kind that nobody knows"),
     (lambda: env.database("NAME"), CANARY, "no address at all"),
     (lambda: env.database("NAME"), f"postgresql://u:{CANARY}@h:port/d", "a port that is no number"),
+    (lambda: env.database("NAME"), f"postgresql://u:{CANARY}@h", "a server without a database's name"),
     (lambda: env.url("NAME", schemes=("redis",)), f"http://:{CANARY}@h", "a broker of another kind"),
     (lambda: env.fernet_keys("NAME"), CANARY, "a key that is none"),
     (lambda: env.fernet_keys("NAME"), f"{Fernet.generate_key().decode()},{CANARY}", "a second key that is none"),
@@ -97,6 +106,28 @@ def test_problem_does_not_repeat_the_secret(value, problems, recwarn, read, text
 
     (problem,) = problems
     assert CANARY not in f"{problem}"
+
+
+def test_an_sqlite_address_without_a_file_is_noted(value, problems):
+    value("sqlite://")
+    env.database("NAME")
+
+    assert [problem.name for problem in problems] == ["NAME"]
+
+
+def test_choices_are_read_in_any_case(value, problems):
+    value(" error")
+
+    assert env.choice("NAME", "INFO", ("INFO", "ERROR")) == "ERROR"
+    assert problems == []
+
+
+def test_hosts_and_sockets_that_are_right_pass(value, problems):
+    value("*, .a.test, b-c.a.test, 127.0.0.1, [::1], web_1")
+    assert len(env.hosts("NAME")) == 6
+    value("unix:///run/redis.sock")
+    assert env.url("NAME", schemes=("redis", "unix")) == "unix:///run/redis.sock"
+    assert problems == []
 
 
 def test_databases(value, problems):
@@ -119,11 +150,11 @@ def test_commands_beside_the_demo_take_its_settings(tmp_path, monkeypatch):
     monkeypatch.delenv("DATABASE_URL")
     monkeypatch.delenv("OF_THE_DEMO", raising=False)
     path = tmp_path / "demo.env"
-    path.write_text("OF_THE_DEMO=a=b\n\n# no value\n")
-    monkeypatch.setattr(os, "environ", dict(os.environ))
+    path.write_text("OF_THE_DEMO=a=b\n\n# no value\nSECRET_KEY=demo\n")
+    monkeypatch.setattr(os, "environ", {**os.environ, "SECRET_KEY": ""})
     env.adopt_demo_file(path)
 
-    assert os.environ["OF_THE_DEMO"] == "a=b"
+    assert (os.environ["OF_THE_DEMO"], os.environ["SECRET_KEY"]) == ("a=b", "demo")
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL"])
