@@ -161,7 +161,7 @@ class Calendars:
         listed = [self._entry(one, user) for one in self.calendars.values() if user in one.roles]
         hidden = parameters.get("showHidden") == "true"
         listed = [one for one in listed if (hidden or not one.get("hidden")) and not one.get("deleted")]
-        size = self._page_size(0, min(int(parameters.get("maxResults", 100)), 250))
+        size = max(1, self._page_size(0, min(int(parameters.get("maxResults", 100)), 250)))
         start = int(parameters.get("pageToken", 0))
         rest = {"nextPageToken": str(start + size)} if start + size < len(listed) else {"nextSyncToken": "unused"}
         return {
