@@ -5,7 +5,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from calendars.services import farewells, syncs
+from calendars.services import farewells, people, syncs
 from calendars.sync import engine
 
 
@@ -43,3 +43,9 @@ def say_farewell(farewell_pk: int) -> None:
 def sweep_farewells() -> None:
     """Beat: revocations that are due again, or whose message was lost."""
     farewells.sweep(timezone.now())
+
+
+@shared_task
+def match_waiting_bookings() -> int:
+    """Beat: bookings whose host became known some other way, or in the very moment of the booking. Twice is safe."""
+    return people.match_waiting(now=timezone.now())

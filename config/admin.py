@@ -12,9 +12,9 @@ from django.utils.text import Truncator
 
 from busyblocks.models import BusyBlock, Origin
 from calendars.admin import health
-from calendars.models import AccountRun, Calendar, CalendarAccount, Meeting, SyncRun, WithheldEvent
+from calendars.models import Absence, AccountRun, Calendar, CalendarAccount, Meeting, SyncRun, WithheldEvent
 from icsfeeds.models import ICSToken
-from integrations.models import CalcomSecret, DeliveryState, WebhookDelivery
+from integrations.models import CalcomConnection, CalcomSecret, DeliveryState, RefusedDeliveries, WebhookDelivery
 from tenancy.admin.scope import change_url, list_url
 from tenancy.models import ApiKey, Company, CrmUser, Staff
 
@@ -35,6 +35,7 @@ _NAVIGATION: tuple[tuple[str, tuple[tuple[type[Model], str, str], ...]], ...] = 
         (
             (BusyBlock, "Busy blocks", "event_busy"),
             (Meeting, "Meetings", "groups"),
+            (Absence, "Absences", "beach_access"),
             (Origin, "Sources", "input"),
         ),
     ),
@@ -43,7 +44,9 @@ _NAVIGATION: tuple[tuple[str, tuple[tuple[type[Model], str, str], ...]], ...] = 
         "Cal.com",
         (
             (WebhookDelivery, "Deliveries", "inbox"),
+            (RefusedDeliveries, "Refused deliveries", "block"),
             (CalcomSecret, "Secrets", "key"),
+            (CalcomConnection, "API keys", "sync_alt"),
         ),
     ),
     (

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from secrets import token_urlsafe
 
+from celery.schedules import crontab
+
 from config import env
 
 env.adopt_demo_file()
@@ -132,6 +134,9 @@ CELERY_BEAT_SCHEDULE = {
         "task": "integrations.tasks.sweep_unhandled_deliveries",
         "schedule": timedelta(seconds=30),
     },
+    "match-waiting-bookings": {"task": "calendars.tasks.match_waiting_bookings", "schedule": timedelta(seconds=60)},
+    "clear-old-deliveries": {"task": "integrations.tasks.clear_old_deliveries", "schedule": timedelta(hours=1)},
+    "reconcile-calcom": {"task": "integrations.tasks.reconcile_calcom", "schedule": crontab(hour=3, minute=17)},
 }
 
 # The API -----------------------------------------------------------------------------------------------------------
@@ -232,6 +237,13 @@ SYNC_WINDOW_FUTURE_DAYS = env.integer("SYNC_WINDOW_FUTURE_DAYS", 400, least=1, m
 BRAKE_MIN_ROWS = env.integer("BRAKE_MIN_ROWS", 20)
 BRAKE_SHARE_PERCENT = env.integer("BRAKE_SHARE_PERCENT", 25, least=1, most=100)
 BRAKE_CONFIRM_AFTER = timedelta(minutes=10)
+
+# Cal.com -----------------------------------------------------------------------------------------------------------
+CALCOM_API_URL = env.url("CALCOM_API_URL", "https://api.cal.com")
+# How far back the nightly reading looks for bookings whose webhooks were missed.
+CALCOM_RECONCILE_PAST_DAYS = env.integer("CALCOM_RECONCILE_PAST_DAYS", 30)
+# How long deliveries are kept after they were handled, ignored or given up; 0: for ever.
+CALCOM_DELIVERIES_KEEP_DAYS = env.integer("CALCOM_DELIVERIES_KEEP_DAYS", 90)
 
 # Feeds -------------------------------------------------------------------------------------------------------------
 FEED_PRODID = env.text("FEED_PRODID", "-//23blocks//CRM//EN")

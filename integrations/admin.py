@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 
 from calendars.models import Meeting
 from integrations import deliveries
-from integrations.models import CalcomSecret, DeliveryState, WebhookDelivery
+from integrations.models import CalcomConnection, CalcomSecret, DeliveryState, RefusedDeliveries, WebhookDelivery
 from tenancy.admin.scope import CompanyScopedAdmin, ReadOnlyAdmin, change_url
 
 MOST_AT_ONCE = 500
@@ -63,6 +63,55 @@ class CalcomSecretAdmin(CompanyScopedAdmin):
         return False
 
 
+class CalcomConnectionForm(forms.ModelForm):
+    # As with secrets; left empty in a change, the known key stays.
+    api_key = forms.CharField(
+        label="API key",
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        max_length=4096,
+        required=False,
+        help_text="Made in Cal.com under Settings, API keys. Left empty, the known one stays.",
+    )
+
+    def clean_api_key(self) -> str:
+        given: str = self.cleaned_data["api_key"]
+        if not given and self.instance.pk is None:
+            raise forms.ValidationError("Give the API key.")
+        return given or self.instance.api_key
+
+
+@admin.register(CalcomConnection)
+class CalcomConnectionAdmin(CompanyScopedAdmin):
+    """Which companies' bookings are read at night, when last, and what stood in the way?"""
+
+    form = CalcomConnectionForm
+    list_display = ("company", "reconciled_at", "mended", "last_error", "created_at")
+    list_select_related = ("company",)
+    search_fields = ("company__url_id", "company__name")
+    ordering = ("-id",)
+    autocomplete_fields = ("company",)
+    readonly_fields = ("reconciled_at", "mended", "last_error", "created_at")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("company", "api_key") if obj is None else ("company", "api_key", *self.readonly_fields)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if obj is None else ("company", *self.readonly_fields)
+
+
+@admin.register(RefusedDeliveries)
+class RefusedDeliveriesAdmin(ReadOnlyAdmin):
+    """How many deliveries were turned away, and why? They are counted, not kept."""
+
+    list_display = ("day", "company", "reason", "count", "last_at")
+    list_select_related = ("company",)
+    list_filter = ("reason", ("day", admin.DateFieldListFilter))
+    search_fields = ("company__url_id", "company__name")
+    ordering = ("-day", "-id")
+    fields = ("company", "day", "reason", "count", "last_at")
+    readonly_fields = fields
+
+
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
     """What did Cal.com send, what came of it, and what has to be replayed?"""
@@ -79,6 +128,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         "received_at",
         "trigger",
         "signed",
+        "headers",
         "verdict",
         "attempts",
         "next_attempt_at",
@@ -125,15 +175,26 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
             text = f"{count} deliveries are too many at once: choose at most {MOST_AT_ONCE}."
             self.message_user(request, text, messages.ERROR)
             return
-        for delivery in list(chosen.order_by("pk")):
-            deliveries.replay(delivery, now=timezone.now())
+        deliveries.replay_all(chosen, now=timezone.now())
         self.message_user(request, f"Deliveries to be handled again: {count}.", messages.SUCCESS)
+
+
+# What opens a video room, or a booking, for whoever knows it.
+_SECRET_NAMES = {"password", "onetimepassword", "hashedlink", "token", "accesstoken"}
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: "…" if name.lower() in _SECRET_NAMES and inner else _masked(inner) for name, inner in value.items()
+        }
+    return [_masked(inner) for inner in value] if isinstance(value, list) else value
 
 
 def pretty(body: bytes) -> str:
     """The body as indented JSON, or as the text it is; bytes that are no UTF-8 show as �. Cut at SHOWN_CHARACTERS."""
     text = body.decode("utf-8", errors="replace")
     with suppress(ValueError, RecursionError):
-        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        text = json.dumps(_masked(json.loads(text)), indent=2, ensure_ascii=False)
     cut = len(text) - SHOWN_CHARACTERS
     return text if cut <= 0 else f"{text[:SHOWN_CHARACTERS]}\n… and {cut} characters more"

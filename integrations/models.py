@@ -36,6 +36,8 @@ class WebhookDelivery(models.Model):
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="webhook_deliveries")
     body = models.BinaryField()
     content_type = models.CharField(max_length=255, blank=True)
+    # Those that say something of the delivery (`deliveries.KEPT_HEADERS`), never the caller's own secrets.
+    headers = models.JSONField(default=dict, blank=True)
     signed = models.BooleanField(help_text="The signature was checked against one of the company's secrets.")
     trigger = models.CharField(max_length=64, blank=True)
     state = models.CharField(max_length=16, choices=DeliveryState, default=DeliveryState.RECEIVED)
@@ -54,10 +56,57 @@ class WebhookDelivery(models.Model):
             # The sweep: what waits.
             models.Index(fields=["next_attempt_at"], condition=Q(state="received"), name="delivery_waiting"),
             models.Index(fields=["company", "-id"], name="delivery_newest"),
+            # The admin's first page, and replaying what failed.
+            models.Index(fields=["company", "-id"], condition=Q(state="failed"), name="delivery_failed"),
+            # Retention.
+            models.Index(fields=["received_at"], name="delivery_age"),
         ]
 
     def __str__(self) -> str:
         return f"{self.trigger or 'delivery'} {self.state}"
+
+
+class RefusalReason(models.TextChoices):
+    UNSIGNED = "unsigned", "without a signature"
+    WRONG_SIGNATURE = "wrong_signature", "wrong signature"
+    TOO_LARGE = "too_large", "too large"
+
+
+class RefusedDeliveries(models.Model):
+    """How many deliveries for a company were refused on a day (UTC), and why. They are counted, never kept."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="refused_deliveries")
+    day = models.DateField()
+    reason = models.CharField(max_length=32, choices=RefusalReason)
+    count = models.PositiveBigIntegerField(default=0)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "refused deliveries"
+        ordering = ["-day", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["company", "day", "reason"], name="refusals_are_counted_by_day_and_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.reason}: {self.count}"
+
+
+class CalcomConnection(models.Model):
+    """How a company's bookings are read over Cal.com's API, to mend what its webhooks missed."""
+
+    company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="calcom_connection")
+    api_key = EncryptedJSONField(help_text="An API key of Cal.com (cal_live_…) that may read the bookings.")
+    reconciled_at = models.DateTimeField(null=True, blank=True)
+    mended = models.PositiveIntegerField(default=0, help_text="Meetings that the last reading changed.")
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "Cal.com connection"
+
+    def __str__(self) -> str:
+        return f"of {self.created_at:%Y-%m-%d}"
 
 
 class OAuthState(models.Model):

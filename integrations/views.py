@@ -8,7 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from integrations import deliveries
 from integrations.calcom import signature
-from integrations.models import DeliveryState
+from integrations.models import DeliveryState, RefusalReason
 from tenancy.documents import error_document
 from tenancy.models import Company
 
@@ -17,8 +17,8 @@ from tenancy.models import Company
 def calcom_webhook(request: HttpRequest, url_id: str) -> HttpResponse:
     """Check who sends it, store it, say thanks: Cal.com asks once and waits for nobody. A worker does the rest.
 
-    200 for everything stored, unknown triggers too; 401 for a wrong signature; 400 for a body that nobody can read,
-    which is kept for the operator as failed.
+    200 for everything stored, unknown triggers too; 401 for a wrong signature, and 413 for a body that is too long,
+    which are counted and not kept; 400 for a body that nobody can read, which is kept for the operator as failed.
     """
     if request.method != "POST":
         response = error_document(405, "method_not_allowed", "Method Not Allowed", "Deliveries are sent with POST.")
@@ -30,17 +30,27 @@ def calcom_webhook(request: HttpRequest, url_id: str) -> HttpResponse:
     try:
         body = request.body
     except RequestDataTooBig:
+        deliveries.count_refusal(company, RefusalReason.TOO_LARGE, now=timezone.now())
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         return error_document(413, "content_too_large", "Content Too Large", f"The body is longer than {limit} bytes.")
     except UnreadablePostError:
         return error_document(400, "bad_request", "Bad Request", "The body ended early.")
     secrets = [row.secret for row in company.calcom_secrets.all()]
-    if secrets and not signature.is_signed(body, request.headers.get(signature.HEADER, ""), secrets):
+    given = request.headers.get(signature.HEADER, "")
+    if secrets and not signature.is_signed(body, given, secrets):
+        unsigned = given.strip().lower() in {"", signature.UNSIGNED}
+        reason = RefusalReason.UNSIGNED if unsigned else RefusalReason.WRONG_SIGNATURE
+        deliveries.count_refusal(company, reason, now=timezone.now())
         return error_document(
             401, "unauthorized", "Unauthorized", "The signature is missing or is not made with this company's secret."
         )
     delivery = deliveries.receive(
-        company, body, content_type=request.content_type or "", signed=bool(secrets), now=timezone.now()
+        company,
+        body,
+        content_type=request.content_type or "",
+        headers=request.headers,
+        signed=bool(secrets),
+        now=timezone.now(),
     )
     if delivery.state == DeliveryState.FAILED:
         return error_document(400, "bad_request", "Bad Request", delivery.error)

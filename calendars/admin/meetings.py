@@ -1,5 +1,6 @@
 """Meetings. What Cal.com booked changes at Cal.com; what was made here changes here, with its ledger row."""
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -17,7 +18,6 @@ from calendars.models.meeting import MeetingStatus
 from calendars.services import meetings as services
 from calendars.services.meetings import FACT_FIELDS, Facts, Participant
 from tenancy.admin.scope import AutocompleteFilter, CompanyScopedAdmin, take_over
-from tenancy.models import bump_revision
 
 MANUAL = "manual"
 _COLOURS = {
@@ -80,6 +80,19 @@ class UidInline(TabularInline):
         return False
 
 
+class TrashFilter(admin.SimpleListFilter):
+    title = "trash"
+    parameter_name = "trash"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("only", "In the trash"), ("with", "With the trash")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Meeting]) -> QuerySet[Meeting]:
+        if self.value() == "with":
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() != "only")
+
+
 class UnmatchedFilter(admin.SimpleListFilter):
     title = "host"
     parameter_name = "host"
@@ -102,6 +115,7 @@ class MeetingAdmin(CompanyScopedAdmin):
         "status",
         ("user", AutocompleteFilter),
         UnmatchedFilter,
+        TrashFilter,
         ("start_time", admin.DateFieldListFilter),
     )
     search_fields = ("title", "=unique_id", "=organizer_email", "=ical_uid", "=uids__uid", "=user__unique_id")
@@ -114,25 +128,57 @@ class MeetingAdmin(CompanyScopedAdmin):
         (None, {"fields": ("user", "title", "start_time", "end_time", "time_zone", "status")}),
         ("Place and purpose", {"fields": ("location", "meeting_url", "meeting_type", "description")}),
         ("Organizer", {"fields": ("organizer_name", "organizer_email")}),
+        (
+            "What became of it",
+            {
+                "fields": (
+                    "started_at",
+                    "ended_at",
+                    "payment_status",
+                    "recording_url",
+                    "transcript_url",
+                    "cancellation_reason",
+                    "deleted_at",
+                )
+            },
+        ),
         ("Identity", {"fields": ("source", "unique_id", "ical_uid", "sequence", "source_updated_at", "created_at")}),
     )
-    readonly_fields = ("source", "unique_id", "ical_uid", "sequence", "source_updated_at", "created_at")
+    readonly_fields = (
+        "source",
+        "unique_id",
+        "ical_uid",
+        "sequence",
+        "source_updated_at",
+        "created_at",
+        "started_at",
+        "ended_at",
+        "payment_status",
+        "recording_url",
+        "transcript_url",
+        "cancellation_reason",
+        "deleted_at",
+    )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fieldsets if obj is not None else self.fieldsets[:-1]
+        return self.fieldsets if obj is not None else self.fieldsets[:-2]
 
     def get_inlines(self, request: HttpRequest, obj: Any = None) -> tuple[type[TabularInline], ...]:
         return (ParticipantInline,) if _is_manual(obj) else (ParticipantInline, UidInline)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and _is_manual(obj)
-
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and _is_manual(obj)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Of a booking only its host is decided here."""
+        if _is_manual(obj):
+            return self.readonly_fields
+        shown = {name for _, group in self.fieldsets for name in group["fields"]}
+        return tuple(sorted(shown - {"user"}))
+
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
-        if "user" in form.base_fields:
+        if "user" in form.base_fields and _is_manual(obj):
             # A meeting made here makes somebody busy; only a booking may wait for its host.
             form.base_fields["user"].required = True
         return form
@@ -161,6 +207,10 @@ class MeetingAdmin(CompanyScopedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Meeting, form: forms.Form, change: bool) -> None:
         now = timezone.now()
+        if not _is_manual(obj):
+            meeting = Meeting.objects.select_for_update().get(pk=obj.pk)
+            take_over(obj, services.assign(meeting, to=obj.user, now=now))
+            return
         facts = Facts(**{name: getattr(obj, name) for name in FACT_FIELDS})
         status = MeetingStatus(obj.status)
         assert obj.user is not None
@@ -181,9 +231,9 @@ class MeetingAdmin(CompanyScopedAdmin):
         if formset.model is not MeetingParticipant or not formset.has_changed():
             return
         rows = [data for data in formset.cleaned_data if data and not data.get("DELETE")]
-        people = [Participant(email=row["email"].lower(), name=row["name"], role=row["role"]) for row in rows]
-        services.invite(form.instance, people, only=True)
-        bump_revision(form.instance.user_id, at=timezone.now())
+        known = {row.email: row for row in form.instance.participants.select_related("user")}
+        people = [_person(row, known.get(row["email"].lower())) for row in rows]
+        services.invite(form.instance, people, only=True, now=timezone.now())
 
     def delete_model(self, request: HttpRequest, obj: Meeting) -> None:
         services.remove(obj, now=timezone.now())
@@ -191,6 +241,15 @@ class MeetingAdmin(CompanyScopedAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Meeting]) -> None:
         for meeting in list(queryset):
             services.remove(meeting, now=timezone.now())
+
+
+def _person(row: dict[str, Any], known: MeetingParticipant | None) -> Participant:
+    """As the form has it; what it does not show stays."""
+    person = Participant(email=row["email"].lower(), name=row["name"], role=row["role"])
+    if known is None:
+        return person
+    kept = ("rsvp_status", "phone", "contact_unique_id", "no_show", "user")
+    return replace(person, **{name: getattr(known, name) for name in kept})
 
 
 def _is_manual(meeting: Meeting | None) -> bool:

@@ -1,5 +1,6 @@
 """What is mirrored and how: accounts, their calendars, the runs of the mirror, and meetings."""
 
+from calendars.models.absence import Absence
 from calendars.models.account import CalendarAccount, ProviderName
 from calendars.models.calendar import Calendar, WithheldEvent
 from calendars.models.farewell import Farewell
@@ -7,6 +8,7 @@ from calendars.models.meeting import Meeting, MeetingParticipant, MeetingUid
 from calendars.models.sync_run import AccountRun, RunState, SyncRun
 
 __all__ = [
+    "Absence",
     "AccountRun",
     "Calendar",
     "CalendarAccount",

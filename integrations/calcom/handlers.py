@@ -1,45 +1,45 @@
 """What each trigger of Cal.com means for the meetings.
 
-Deliveries come at most once, sometimes twice, and in any order. So a handler never asks what happened before; it
-brings the meeting to the state that the delivery implies, and the order in which two deliveries come does not change
-where they end:
+Deliveries come at most once, sometimes twice, and in any order. So a handler never asks what happened before: it
+writes what its message tells into the register of the booking's uid (`integrations.calcom.register`), where the newest
+word about each part wins, and has the meeting derived again from all that is known (`integrations.calcom.bookings`).
 
-- A booking's uid names a meeting (`MeetingUid`). A rescheduled booking gets a new uid; the old one becomes an alias
-  that is `superseded`: nothing that is still said of it moves the meeting.
-- `cancelled_at` on a uid is final: a booking called off or rejected never comes back under its uid. On a uid that
-  nobody has heard of it is a tombstone, and the booking that comes later is born cancelled.
-- Of two messages about one uid the newer `createdAt` counts; at the same time a confirmed one beats a pending one.
+- Confirmed is confirmed: a request that comes late does not make a booking pending again.
+- Called off is final under a uid. Of a uid that nobody has heard of it is a tombstone.
+- A rescheduled booking has a new uid; the old one is superseded, and what is still said of it moves nothing. With
+  seats, only one person's seat has moved.
+- Messages about something else (a recording, an absence, the end of the meeting) repeat the booking: that counts only
+  where nothing was known of it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
-from calendars.models import Meeting, MeetingUid
-from calendars.models.meeting import MeetingStatus
-from calendars.services import meetings
-from calendars.services.meetings import Facts, Participant
-from integrations.calcom import payloads
+from calendars.models import Meeting
+from calendars.models.meeting import PaymentStatus
+from calendars.services import absences, people
+from integrations.calcom import bookings, payloads
+from integrations.calcom.bookings import SOURCE, Names
 from integrations.calcom.errors import NotABooking
-from integrations.calcom.hosts import host
 from integrations.calcom.payloads import Booking, Envelope
+from integrations.calcom.register import Register, put, put_if_unknown, stamp
 from tenancy.models import Company
-
-SOURCE = "calcom"
-HOST = "host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A booking, what is said of it, and when: `said_at` by Cal.com's clock, `now` by ours."""
+    """What was delivered, and when: `said_at` by Cal.com's clock, `now` by ours."""
 
     company: Company
-    booking: Booking
+    envelope: Envelope
     said_at: datetime
     now: datetime
+
+    def booking(self) -> Booking:
+        return payloads.booking(self.envelope.payload)
 
 
 def handle(company: Company, envelope: Envelope, *, received_at: datetime, now: datetime) -> Meeting | None:
@@ -53,70 +53,127 @@ def handle(company: Company, envelope: Envelope, *, received_at: datetime, now: 
         return None
     # A clock ahead of ours must not shut out what is said later.
     said_at = min(envelope.said_at or received_at, received_at)
-    message = Message(company=company, booking=payloads.booking(envelope.payload), said_at=said_at, now=now)
     with transaction.atomic():
-        return act(message)
+        return act(Message(company=company, envelope=envelope, said_at=said_at, now=now))
 
 
 def is_known(trigger: str) -> bool:
-    """Whether deliveries of this trigger change meetings; the others are kept and ignored."""
-    return trigger in _TRIGGERS
+    """Whether deliveries of this trigger change anything here; the others are kept and ignored."""
+    return _TRIGGERS.get(trigger, _nothing) is not _nothing
+
+
+# Families of triggers ---------------------------------------------------------------------------------------------
 
 
 def _created(message: Message) -> Meeting | None:
-    return _booked(message, MeetingStatus.SCHEDULED)
+    """CREATED, RESCHEDULED: the booking stands."""
+    return _booked(message, confirmed=True)
 
 
 def _requested(message: Message) -> Meeting | None:
-    return _booked(message, MeetingStatus.PENDING)
-
-
-def _booked(message: Message, status: MeetingStatus) -> Meeting | None:
-    """CREATED, REQUESTED and RESCHEDULED: there is such a booking; where it replaces another, the meeting moves."""
-    booking = message.booking
-    facts = _facts(booking)
-    name, old = _names(message.company, booking)
-    if old is not None and booking.seats and _leave_seat(old, booking):
-        old = None
-    meeting = _meeting_of(name, old, now=message.now)
-    if name.superseded or (meeting is not None and not _is_news(name, meeting, message, status)):
-        if meeting is not None:
-            _link(meeting, name, old)
-        return meeting
-    if name.cancelled_at is not None:
-        status = MeetingStatus.CANCELLED
-    user = host(message.company, facts.organizer_email)
-    said: dict[str, Any] = {"facts": facts, "status": status, "sequence": booking.sequence, "said_at": message.said_at}
-    if meeting is None:
-        meeting = meetings.schedule(message.company, source=SOURCE, user=user, **said, now=message.now)
-    else:
-        if user is not None:
-            meetings.assign(meeting, to=user, now=message.now)
-        meetings.reschedule(meeting, **said, now=message.now)
-    # With seats, each message lists that seat's attendee only; a template may leave the attendees out.
-    meetings.invite(meeting, _participants(booking), only=bool(booking.attendees) and not booking.seats)
-    _link(meeting, name, old)
-    return meeting
+    """REQUESTED, and an instant meeting that nobody has accepted yet: it waits to be confirmed."""
+    return _booked(message, confirmed=False)
 
 
 def _called_off(message: Message) -> Meeting | None:
-    """CANCELLED and REJECTED: final for this uid, unless the booking was moved to another one."""
-    booking = message.booking
-    name, _ = _names(message.company, booking)
-    meeting = _meeting_of(name, None, now=message.now)
-    if name.superseded:
-        return meeting
-    if booking.seat:
-        # One seat given back: the booking goes on for whoever is left.
-        leaving = [person.email for person in booking.attendees]
-        if meeting is None or meetings.uninvite(meeting, leaving):
-            return meeting
-    if name.cancelled_at is None:
-        name.cancelled_at = message.said_at
-        name.save(update_fields=["cancelled_at"])
-    if meeting is not None:
-        meetings.cancel(meeting, said_at=message.said_at, now=message.now)
-    return meeting
+    """CANCELLED, REJECTED: final for this uid, but of one seat only for whoever had it."""
+    booking = message.booking()
+    with bookings.opened(message.company, booking.uid) as names:
+        name, at = names.own, stamp(message.said_at, booking.sequence)
+        if booking.seat:
+            for person in booking.attendees or ():
+                put(name.said, "seats", person.email, [False, person.name], at)
+        elif name.cancelled_at is None or message.said_at < name.cancelled_at:
+            name.cancelled_at = message.said_at
+        if booking.reason:
+            put(name.said, "marks", "reason", booking.reason, at)
+        return names.settle(said_at=message.said_at, now=message.now)
+
+
+def _payment_asked(message: Message) -> Meeting | None:
+    """PAYMENT_INITIATED calls the booking ACCEPTED; it is not before it is paid."""
+    return _paid_for(message, PaymentStatus.AWAITED, confirmed=False)
+
+
+def _paid(message: Message) -> Meeting | None:
+    """PAID; a booking that its host has to confirm still waits."""
+    return _paid_for(message, PaymentStatus.PAID, confirmed=message.booking().status != "PENDING")
+
+
+def _relocated(message: Message) -> Meeting | None:
+    """LOCATION_UPDATED: where to meet, whatever else it tells or leaves out."""
+    return _changed(message, "place")
+
+
+def _reassigned(message: Message) -> Meeting | None:
+    """REASSIGNED: another host."""
+    return _changed(message, "hosts")
+
+
+def _accepted(message: Message) -> Meeting | None:
+    """INSTANT_MEETING_ACCEPTED: somebody has taken it."""
+    booking = message.booking()
+    with bookings.opened(message.company, booking.uid) as names:
+        _tell(names.own.said, booking, message.said_at)
+        names.own.said["confirmed"] = True
+        return names.settle(said_at=message.said_at, now=message.now)
+
+
+def _started(message: Message) -> Meeting | None:
+    return _happened(message, "started")
+
+
+def _ended(message: Message) -> Meeting | None:
+    return _happened(message, "ended")
+
+
+def _recorded(message: Message) -> Meeting | None:
+    """RECORDING_READY, RECORDING_TRANSCRIPTION_GENERATED: links that their readers need a login for."""
+    booking = message.booking()
+    with bookings.opened(message.company, booking.uid) as names:
+        at = stamp(message.said_at, None)
+        for mark, url in (("recording", booking.recording_url), ("transcript", booking.transcript_url)):
+            if url:
+                put(names.own.said, "marks", mark, url, at)
+        _repeat(names.own.said, booking, message.said_at)
+        return names.settle(said_at=message.said_at, now=message.now)
+
+
+def _no_show(message: Message) -> Meeting | None:
+    """NO_SHOW_UPDATED: who was absent, or was not after all."""
+    booking = message.booking()
+    return _absent(message, booking, dict(booking.no_shows))
+
+
+def _hosts_absent(message: Message) -> Meeting | None:
+    return _absent(message, message.booking(), dict.fromkeys(payloads.absent_hosts(message.envelope.payload), True))
+
+
+def _guests_absent(message: Message) -> Meeting | None:
+    booking = message.booking()
+    return _absent(message, booking, {person.email: True for person in booking.attendees or ()})
+
+
+def _out_of_office(message: Message) -> None:
+    """OOO_CREATED: its host is unavailable, now or once we know whose the e-mail is."""
+    away = payloads.out_of_office(message.envelope.payload)
+    absences.record(
+        message.company,
+        source=SOURCE,
+        uid=away.uid,
+        email=away.email,
+        user=people.known_by(message.company, away.email),
+        start_time=away.start_time,
+        end_time=away.end_time,
+        all_day=away.all_day,
+        title=away.title,
+        said_at=message.said_at,
+        now=message.now,
+    )
+
+
+def _nothing(message: Message) -> None:
+    """Of no consequence for anybody's time."""
 
 
 _TRIGGERS: dict[str, Callable[[Message], Meeting | None]] = {
@@ -125,88 +182,114 @@ _TRIGGERS: dict[str, Callable[[Message], Meeting | None]] = {
     "BOOKING_RESCHEDULED": _created,
     "BOOKING_CANCELLED": _called_off,
     "BOOKING_REJECTED": _called_off,
+    "BOOKING_PAYMENT_INITIATED": _payment_asked,
+    "BOOKING_PAID": _paid,
+    "BOOKING_NO_SHOW_UPDATED": _no_show,
+    "BOOKING_LOCATION_UPDATED": _relocated,
+    "BOOKING_REASSIGNED": _reassigned,
+    "MEETING_STARTED": _started,
+    "MEETING_ENDED": _ended,
+    "INSTANT_MEETING": _requested,
+    "INSTANT_MEETING_ACCEPTED": _accepted,
+    "RECORDING_READY": _recorded,
+    "RECORDING_TRANSCRIPTION_GENERATED": _recorded,
+    "OOO_CREATED": _out_of_office,
+    "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": _hosts_absent,
+    "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": _guests_absent,
+    "FORM_SUBMITTED": _nothing,
+    "FORM_SUBMITTED_NO_EVENT": _nothing,
+    "ROUTING_FORM_FALLBACK_HIT": _nothing,
+    "WRONG_ASSIGNMENT_REPORT": _nothing,
+    "CALENDAR_ENTRY_REJECTED": _nothing,
+    "PING": _nothing,
 }
 
 
-def _names(company: Company, booking: Booking) -> tuple[MeetingUid, MeetingUid | None]:
-    """The rows of the booking's uid and of the one it replaces, locked until the end of the transaction.
-
-    They are made and locked in the order of their text, so that two deliveries of one chain wait for each other
-    instead of dying in a deadlock.
-    """
-    found = {}
-    for uid in sorted({booking.uid, booking.old_uid} - {""}):
-        MeetingUid.objects.get_or_create(company=company, source=SOURCE, uid=uid)
-        found[uid] = MeetingUid.objects.select_for_update().get(company=company, source=SOURCE, uid=uid)
-    return found[booking.uid], found.get(booking.old_uid)
+# What several of them do ------------------------------------------------------------------------------------------
 
 
-def _meeting_of(name: MeetingUid, old: MeetingUid | None, *, now: datetime) -> Meeting | None:
-    """The one meeting of both names, locked. Where each has one, the newer name's takes in the older's names."""
-    pks = [row.meeting_id for row in (name, old) if row is not None and row.meeting_id is not None]
-    found = {meeting.pk: meeting for meeting in Meeting.objects.select_for_update().filter(pk__in=pks).order_by("pk")}
-    kept = found.pop(name.meeting_id, None) if name.meeting_id else None
-    if kept is None or old is None:
-        return kept or next(iter(found.values()), None)
-    for other in found.values():
-        MeetingUid.objects.filter(meeting=other).update(meeting=kept)
-        meetings.remove(other, now=now)
-        old.meeting = kept
-    return kept
-
-
-def _leave_seat(old: MeetingUid, booking: Booking) -> bool:
-    """Take the people of a moved seat out of the old booking; whether it goes on for others."""
-    if old.meeting is None:
-        return False
-    leaving = {person.email for person in booking.attendees}
-    if not old.meeting.participants.exclude(role=HOST).exclude(email__in=leaving).exists():
-        return False
-    meetings.uninvite(old.meeting, leaving)
-    return True
-
-
-def _is_news(name: MeetingUid, meeting: Meeting, message: Message, status: MeetingStatus) -> bool:
-    """Whether the message says more than the meeting knows. The first word under a new name always does."""
-    if name.meeting_id is None or meeting.source_updated_at is None:
-        return True
-    known = (meeting.source_updated_at, meeting.status != MeetingStatus.PENDING)
-    return (message.said_at, status != MeetingStatus.PENDING) >= known
-
-
-def _link(meeting: Meeting, name: MeetingUid, old: MeetingUid | None) -> None:
-    if name.meeting_id != meeting.pk:
-        name.meeting = meeting
-        name.save(update_fields=["meeting"])
-    if old is not None and (old.meeting_id != meeting.pk or not old.superseded):
-        old.meeting, old.superseded = meeting, True
-        old.save(update_fields=["meeting", "superseded"])
-
-
-def _facts(booking: Booking) -> Facts:
+def _booked(message: Message, *, confirmed: bool) -> Meeting | None:
+    booking = message.booking()
     if booking.start_time is None or booking.end_time is None:
         raise NotABooking("It names no startTime that can be read.")
-    organizer = booking.organizer
-    return Facts(
-        start_time=booking.start_time,
-        end_time=booking.end_time,
-        time_zone=booking.time_zone,
-        title=booking.title,
-        description=booking.description,
-        location=booking.location,
-        meeting_url=booking.meeting_url,
-        meeting_type=booking.kind,
-        organizer_name=organizer.name if organizer else "",
-        organizer_email=organizer.email if organizer else "",
-        ical_uid=booking.ical_uid,
-    )
+    with bookings.opened(message.company, booking.uid, booking.old_uid) as names:
+        _tell(names.own.said, booking, message.said_at)
+        if confirmed:
+            names.own.said["confirmed"] = True
+        _replace(names, booking, message.said_at)
+        return names.settle(said_at=message.said_at, now=message.now)
 
 
-def _participants(booking: Booking) -> list[Participant]:
-    """The host first, then the attendees."""
-    people = [Participant(email=person.email, name=person.name) for person in booking.attendees]
-    if booking.organizer is None:
-        return people
-    organizer = booking.organizer
-    others = [person for person in people if person.email != organizer.email]
-    return [Participant(email=organizer.email, name=organizer.name, role=HOST), *others]
+def _paid_for(message: Message, payment: PaymentStatus, *, confirmed: bool) -> Meeting | None:
+    booking = message.booking()
+    with bookings.opened(message.company, booking.uid) as names:
+        said = names.own.said
+        # Paid is paid: what asked for the money may come later, and is older whatever it says.
+        rank = stamp(message.said_at, list(PaymentStatus).index(payment))
+        put(said, "marks", "payment", payment.value, rank)
+        _repeat(said, booking, message.said_at)
+        if confirmed:
+            said["confirmed"] = True
+        return names.settle(said_at=message.said_at, now=message.now)
+
+
+def _changed(message: Message, part: str) -> Meeting | None:
+    booking = message.booking()
+    with bookings.opened(message.company, booking.uid) as names:
+        facts = bookings.parts_of(booking)
+        if part in facts:
+            put(names.own.said, "facts", part, facts[part], stamp(message.said_at, booking.sequence))
+        _repeat(names.own.said, booking, message.said_at)
+        if booking.status == "ACCEPTED":
+            names.own.said["confirmed"] = True
+        return names.settle(said_at=message.said_at, now=message.now)
+
+
+def _happened(message: Message, mark: str) -> Meeting | None:
+    """STARTED and ENDED: the booking's own row, under the time of its creation. They tell no other time than its."""
+    booking = message.booking()
+    moment = booking.start_time if mark == "started" else booking.end_time
+    with bookings.opened(message.company, booking.uid, booking.old_uid) as names:
+        said = names.own.said
+        if moment is not None:
+            put(said, "marks", mark, moment.isoformat(), stamp(moment, None))
+        _repeat(said, booking, message.said_at)
+        if booking.status != "PENDING":
+            said["confirmed"] = True
+        _replace(names, booking, message.said_at)
+        return names.settle(said_at=message.said_at, now=message.now)
+
+
+def _absent(message: Message, booking: Booking, absent: dict[str, bool]) -> Meeting | None:
+    with bookings.opened(message.company, booking.uid) as names:
+        for email, was_absent in absent.items():
+            put(names.own.said, "absent", email, was_absent, stamp(message.said_at, None))
+        return names.settle(said_at=message.said_at, now=message.now)
+
+
+def _tell(said: Register, booking: Booking, said_at: datetime) -> None:
+    """Everything that the message tells of the booking."""
+    at = stamp(said_at, booking.sequence)
+    for part, value in bookings.parts_of(booking).items():
+        put(said, "facts", part, value, at)
+    if booking.seats or booking.seat:
+        for person in booking.attendees or ():
+            put(said, "seats", person.email, [True, person.name], stamp(said_at, None))
+
+
+def _repeat(said: Register, booking: Booking, said_at: datetime) -> None:
+    """The same, where nothing is known of it yet."""
+    at = stamp(said_at, None)
+    for part, value in bookings.parts_of(booking).items():
+        put_if_unknown(said, "facts", part, value, at)
+
+
+def _replace(names: Names, booking: Booking, said_at: datetime) -> None:
+    """The old uid is superseded; with seats, only those people have left it."""
+    if names.old is None:
+        return
+    if not (booking.seats or booking.seat):
+        names.supersede()
+        return
+    for person in booking.attendees or ():
+        put(names.old.said, "seats", person.email, [False, person.name], stamp(said_at, None))

@@ -48,7 +48,9 @@ class Booking:
     """A booking as one delivery tells it. Times are aware, UTC; e-mails lower case; "" and None: not said.
 
     uid: its name at Cal.com, or one derived from its content. old_uid: of the booking that this one replaces.
-    seat: it tells of one attendee's seat only. attendees: the booker first.
+    hosts: the organizer first, then the team. attendees: the booker first, without hosts; None: not said.
+    seat: it tells of one attendee's seat only; seats: it has seats, so that each message tells of one of them.
+    no_shows: who was absent (True) or was not after all.
     """
 
     uid: str
@@ -62,11 +64,29 @@ class Booking:
     meeting_url: str = ""
     kind: str = ""
     ical_uid: str = ""
-    sequence: int = 0
+    sequence: int | None = None
+    status: str = ""
     organizer: Person | None = None
-    attendees: tuple[Person, ...] = ()
+    hosts: tuple[Person, ...] = ()
+    attendees: tuple[Person, ...] | None = None
     seat: bool = False
     seats: bool = False
+    no_shows: tuple[tuple[str, bool], ...] = ()
+    recording_url: str = ""
+    transcript_url: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfOffice:
+    """Somebody is away. `email` in lower case; all_day: whole dates, 00:00 UTC of the first and after the last."""
+
+    uid: str
+    email: str
+    start_time: datetime
+    end_time: datetime
+    all_day: bool
+    title: str
 
 
 def envelope(body: bytes) -> Envelope:
@@ -86,33 +106,74 @@ def envelope(body: bytes) -> Envelope:
 def booking(payload: dict[str, Any]) -> Booking:
     """The booking in a payload; raises `NotABooking` when neither a uid nor a start names one."""
     start = moment(payload.get("startTime"))
-    attendees = tuple(_people(payload.get("attendees")))
+    listed = payload.get("attendees")
+    people = tuple(_people(listed))
     uid = _uid(payload.get("uid")) or _uid(payload.get("bookingUid"))
     title = _text(payload.get("title")) or _text(payload.get("eventTitle"))
     if not uid:
         if start is None:
             raise NotABooking("It has neither a uid nor a startTime.")
-        uid = _derived_uid(start, title, attendees)
-    organizer = next(_people([payload.get("organizer")]), None)
-    old_uid = _uid(payload.get("rescheduleUid"))
+        uid = _derived_uid(start, title, people)
+    hosts = _hosts(payload)
+    old_uid = _uid(payload.get("rescheduleUid")) or _uid(payload.get("fromReschedule"))
     return Booking(
         uid=uid,
         # A seat may be rescheduled under the booking's own uid.
         old_uid="" if old_uid == uid else old_uid,
         start_time=start,
         end_time=_end(payload, start),
-        time_zone=_zone(_inside(payload, "organizer", "timeZone")),
+        time_zone=_zone(_inside(payload, "organizer", "timeZone") or _inside(payload, "user", "timeZone")),
         title=title,
         description=_text(payload.get("additionalNotes")) or _text(payload.get("description")),
         location=_place(payload.get("location")),
         meeting_url=_join_link(payload),
         kind=_text(payload.get("type"))[:255],
         ical_uid=_text(payload.get("iCalUID"))[:512],
-        sequence=_count(payload.get("iCalSequence")),
-        organizer=organizer,
-        attendees=_with_guests(attendees, payload, organizer),
+        sequence=_count(payload["iCalSequence"]) if _is_whole(payload.get("iCalSequence")) else None,
+        status=_text(payload.get("status")).strip().upper(),
+        organizer=hosts[0] if hosts else None,
+        hosts=hosts,
+        attendees=_with_guests(people, payload, hosts) if isinstance(listed, list) else None,
         seat=bool(_text(payload.get("attendeeSeatId"))),
         seats=bool(_count(payload.get("seatsPerTimeSlot"))),
+        no_shows=tuple(_no_shows(listed)),
+        recording_url=_link(payload.get("downloadLink")) or _link(_inside(payload, "downloadLinks", "recording")),
+        transcript_url=_transcript(_inside(payload, "downloadLinks", "transcription")),
+        reason=_text(payload.get("cancellationReason")) or _text(payload.get("rejectionReason")),
+    )
+
+
+def absent_hosts(payload: dict[str, Any]) -> tuple[str, ...]:
+    """The e-mails of the hosts who did not come to a Cal Video call: the listed ones, else every host."""
+    listed = tuple(_people(payload.get("hostsThatDidntJoinTheCall")))
+    return tuple(person.email for person in listed or _hosts(payload))
+
+
+def out_of_office(payload: dict[str, Any]) -> OutOfOffice:
+    """The absence in `payload.oooEntry`; raises `NotABooking` when it does not say whose or when."""
+    entry = payload.get("oooEntry")
+    if not isinstance(entry, dict):
+        raise NotABooking("It has no oooEntry.")
+    start, end = moment(entry.get("start")), moment(entry.get("end"))
+    person = next(_people([entry.get("user")]), None)
+    if start is None or end is None or person is None:
+        raise NotABooking("The oooEntry does not say who is away, or from when to when.")
+    number = entry.get("id")
+    uid = _uid(entry.get("uuid")) or (f"id:{number}" if _is_whole(number) else f"{person.email} {start.isoformat()}")
+    # Cal.com means whole days and writes the last as its last second.
+    all_day = (start.hour, start.minute) == (0, 0) and (end.hour, end.minute) in {(23, 59), (0, 0)}
+    if all_day:
+        try:
+            start, end = _midnight(start), _midnight(end) + timedelta(days=end.hour == 23 or end == start)
+        except OverflowError:
+            raise NotABooking("The oooEntry lies outside the years 1 to 9999.") from None
+    return OutOfOffice(
+        uid=_uid(uid),
+        email=person.email,
+        start_time=start,
+        end_time=end,
+        all_day=all_day,
+        title=_text(entry.get("notes")) or "Out of office",
     )
 
 
@@ -177,10 +238,18 @@ def _derived_uid(start: datetime, title: str, attendees: Iterable[Person]) -> st
     return f"content:{hashlib.sha256(json.dumps(content).encode()).hexdigest()}"
 
 
+def _is_whole(value: Any) -> bool:
+    """Whether it is a small whole number. The bound is what the databases' integers hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 - 1
+
+
 def _count(value: Any) -> int:
-    """A small whole number; 0 for everything else. The bound is what the databases' integers hold."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 0 <= value < 2**31 - 1 else 0
+    """A small whole number; 0 for everything else."""
+    return int(value) if _is_whole(value) else 0
+
+
+def _midnight(time: datetime) -> datetime:
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _end(payload: dict[str, Any], start: datetime | None) -> datetime | None:
@@ -221,16 +290,42 @@ def _people(values: Any) -> Iterator[Person]:
             yield Person(email=email, name=_text(value.get("name"))[:255])
 
 
+def _hosts(payload: dict[str, Any]) -> tuple[Person, ...]:
+    """The organizer, else the user of a booking's own row; then the members of the team who take part."""
+    owner = {"email": payload.get("userPrimaryEmail"), "name": _inside(payload, "user", "name")}
+    organizer = next(_people([payload.get("organizer"), payload.get("user"), owner]), None)
+    if organizer is None:
+        return ()
+    return (organizer, *(person for person in _people(_inside(payload, "team", "members")) if person != organizer))
+
+
 def _with_guests(
-    attendees: tuple[Person, ...], payload: dict[str, Any], organizer: Person | None
+    attendees: tuple[Person, ...], payload: dict[str, Any], hosts: tuple[Person, ...]
 ) -> tuple[Person, ...]:
-    """The attendees and whom the booker named beside them, without the organizer."""
+    """The attendees and whom the booker named beside them, without the hosts."""
     guests = _inside(payload, "responses", "guests", "value")
     named = [{"email": guest} for guest in guests] if isinstance(guests, list) else []
-    known = {person.email for person in attendees}
-    if organizer is not None:
-        known.add(organizer.email)
-    return (*attendees, *(person for person in _people(named) if person.email not in known))
+    known = {person.email for person in hosts}
+    found = []
+    for person in (*attendees, *_people(named)):
+        if person.email not in known:
+            known.add(person.email)
+            found.append(person)
+    return tuple(found)
+
+
+def _no_shows(values: Any) -> Iterator[tuple[str, bool]]:
+    for value in values if isinstance(values, list) else []:
+        person = next(_people([value]), None)
+        if person is not None and isinstance(value.get("noShow"), bool):
+            yield person.email, value["noShow"]
+
+
+def _transcript(value: Any) -> str:
+    """The first link: a link, or a list of them with their formats."""
+    listed = value if isinstance(value, list) else [value]
+    links = [_link(item.get("link") if isinstance(item, dict) else item) for item in listed]
+    return next((link for link in links if link), "")
 
 
 def _place(value: Any) -> str:
@@ -249,8 +344,10 @@ def _join_link(payload: dict[str, Any]) -> str:
         _inside(payload, "videoCallData", "url"),
         payload.get("location"),
     )
-    for candidate in candidates:
-        text = _text(candidate).strip()
-        if text.lower().startswith(("https://", "http://")) and not any(sign.isspace() for sign in text):
-            return text
-    return ""
+    return next((link for link in map(_link, candidates) if link), "")
+
+
+def _link(value: Any) -> str:
+    text = _text(value).strip()
+    fits = text.lower().startswith(("https://", "http://")) and not any(sign.isspace() for sign in text)
+    return text if fits else ""

@@ -5,6 +5,8 @@ import hmac
 from collections.abc import Iterable
 
 HEADER = "X-Cal-Signature-256"
+# What Cal.com writes there when it has no secret.
+UNSIGNED = "no-secret-provided"
 
 
 def signature_of(body: bytes, secret: str) -> str:

@@ -185,7 +185,12 @@ def test_deleted_meeting_takes_its_row_along(client: Client, alice: CrmUser) -> 
     assert not BusyBlock.objects.filter(title="Kick-off").exists()
 
 
-def test_booking_is_read_only(client: Client, alice: CrmUser) -> None:
+def test_of_a_booking_only_its_host_is_decided_here(client: Client, alice: CrmUser) -> None:
     booked = Meeting.objects.get(source="calcom")
-    assert client.post(page_of(booked), {**MEETING, **NOBODY}).status_code == 403
+    Meeting.objects.filter(pk=booked.pk).update(user=None)
+    client.post(page_of(booked), {**MEETING, **NOBODY, "user": str(alice.pk)})
+    before, booked = booked, Meeting.objects.get(pk=booked.pk)
+    assert booked.user == alice
+    assert BusyBlock.objects.get(meeting_key=str(booked.unique_id)).user == alice
+    assert (booked.title, booked.start_time, booked.status) == (before.title, before.start_time, before.status)
     assert client.post(page_of(booked, "delete"), {"post": "yes"}).status_code == 403

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from busyblocks.models import BusyBlock, Origin
 from calendars.models import (
+    Absence,
     AccountRun,
     Calendar,
     CalendarAccount,
@@ -21,7 +22,14 @@ from calendars.models import (
     WithheldEvent,
 )
 from icsfeeds.models import ICSToken
-from integrations.models import CalcomSecret, DeliveryState, WebhookDelivery
+from integrations.models import (
+    CalcomConnection,
+    CalcomSecret,
+    DeliveryState,
+    RefusalReason,
+    RefusedDeliveries,
+    WebhookDelivery,
+)
 from tenancy.admin.staff import company_administrators
 from tenancy.models import ApiKey, Company, CrmUser, Staff
 
@@ -32,6 +40,7 @@ SECRETS = {
     "credentials": "canary-credential-5b1f",
     "feed token": "canary-feed-token-77aa",
     "Cal.com secret": "canary-calcom-secret-20d4",
+    "Cal.com API key": "canary-calcom-key-41d0",
     "provider state": "canary-provider-state-3e3e",
     "remote feed's address": "https://canary-remote-feed.example/private-8c8c.ics",
 }
@@ -106,6 +115,17 @@ def _mirror(user: CrmUser, number: int, mark: str) -> None:
         organizer_name=f"{url_id} organizer{mark}",
     )
     MeetingParticipant.objects.create(meeting=meeting, email="guest@example.org", name=f"{url_id} guest{mark}")
+    Absence.objects.create(
+        company=user.company,
+        user=user,
+        source="calcom",
+        uid=f"{url_id}-absence-{number}",
+        email=user.email,
+        title=f"{url_id} away{mark}",
+        start_time=MONDAY,
+        end_time=MONDAY + timedelta(days=1),
+        source_updated_at=MONDAY,
+    )
     MeetingUid.objects.create(
         company=user.company, meeting=meeting, source="calcom", uid=f"{url_id}-uid-{number}{mark}"
     )
@@ -121,6 +141,16 @@ def _feed_and_inbox(user: CrmUser, number: int, mark: str) -> None:
         encrypted_token=SECRETS["feed token"],
     )
     CalcomSecret.objects.create(company=user.company, secret=SECRETS["Cal.com secret"])
+    CalcomConnection.objects.get_or_create(
+        company=user.company,
+        defaults={"api_key": SECRETS["Cal.com API key"], "last_error": f"{url_id} refused{mark}"},
+    )
+    RefusedDeliveries.objects.get_or_create(
+        company=user.company,
+        day=MONDAY.date() + timedelta(days=number),
+        reason=RefusalReason.WRONG_SIGNATURE,
+        defaults={"count": 3, "last_at": MONDAY},
+    )
     WebhookDelivery.objects.create(
         company=user.company,
         body=f'{{"triggerEvent": "BOOKING_CREATED", "title": "{url_id} payload{mark}"}}'.encode(),

@@ -275,7 +275,7 @@ def test_replayed_delivery_is_handled_again_and_changes_nothing() -> None:
     user_with_account()
     send(delivery("BOOKING_CREATED"))
     before = Meeting.objects.values().get()
-    deliveries.replay(WebhookDelivery.objects.get(), now=timezone.now())
+    deliveries.replay(WebhookDelivery.objects.get().pk, now=timezone.now())
     after = Meeting.objects.values().get()
     assert {**before, "updated_at": None} == {**after, "updated_at": None}
     assert WebhookDelivery.objects.get().state == DeliveryState.HANDLED

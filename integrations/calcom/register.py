@@ -1,0 +1,86 @@
+"""What Cal.com has said of one booking, kept so that the order and the number of its messages do not matter.
+
+The register of a uid (`MeetingUid.said`) holds for each part of the booking the newest word about it. Writing the same
+word twice, or two words in either order, gives the same register: so however deliveries are shuffled or repeated, the
+meeting that is derived from the registers ends the same. Nothing here knows the database.
+
+    {"facts":  {part: [stamp, value]},      when, words, place, hosts, people, …: what each message may tell
+     "seats":  {email: [stamp, [taken, name]]},
+     "absent": {email: [stamp, true]},
+     "marks":  {name: [stamp, value]},      payment, recording, …
+     "confirmed": true}                     once said, it stays
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+Register = dict[str, Any]
+# The order in which messages count: [iCalSequence or null, the moment in which Cal.com said it].
+Stamp = list[Any]
+
+
+def stamp(said_at: datetime, sequence: int | None) -> Stamp:
+    """The place of a message among those about one booking."""
+    # Fixed width, so that texts compare as the moments do.
+    return [sequence, said_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")]
+
+
+def put(register: Register, kind: str, name: str, value: Any, at: Stamp) -> None:
+    """Keep `value` unless something newer is known."""
+    entries = register.setdefault(kind, {})
+    known = entries.get(name)
+    if known is None or _is_newer([at, value], known):
+        entries[name] = [at, value]
+
+
+def put_if_unknown(register: Register, kind: str, name: str, value: Any, at: Stamp) -> None:
+    """Keep `value` where nothing is known: a message about something else repeats it, and may be stale."""
+    if name not in register.get(kind, {}):
+        put(register, kind, name, value, at)
+
+
+def value_of(register: Register, kind: str, name: str) -> Any:
+    """The newest word, or None."""
+    return register.get(kind, {}).get(name, [None, None])[1]
+
+
+def newest(registers: Iterable[Register], kind: str, name: str) -> Any:
+    """The newest word in any of the registers, or None."""
+    found: Any = None
+    for register in registers:
+        entry = register.get(kind, {}).get(name)
+        if entry is not None and (found is None or _is_newer(entry, found)):
+            found = entry
+    return found[1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The seats of a booking: who has one, with their names, and whether the last of them was given back."""
+
+    people: list[list[str]]
+    all_left: bool
+
+
+def seats(register: Register) -> Taken:
+    entries = register.get("seats", {})
+    people = [[email, name] for email, (_, (taken, name)) in sorted(entries.items()) if taken]
+    return Taken(people, bool(entries) and not people)
+
+
+def _is_newer(one: list[Any], other: list[Any]) -> bool:
+    """Whether one [stamp, value] comes after another. A higher iCalSequence is later whatever the clocks say; what
+    was said in the same instant is ordered by its text, so that at least everybody ends with the same."""
+    (sequence, said_at), (other_sequence, other_said_at) = one[0], other[0]
+    if sequence is not None and other_sequence is not None and sequence != other_sequence:
+        return bool(sequence > other_sequence)
+    if said_at != other_said_at:
+        return bool(said_at > other_said_at)
+    return _text(one[1]) > _text(other[1])
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
