@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from calendars.providers import Answer, BadProviderData, CalendarState, Connection, RemoteCalendar
+from calendars.providers import Answer, BadProviderData, CalendarState, Connection, RemoteCalendar, UnexpectedAnswer
 from integrations.google.client import JSON, Client, text_of
 from integrations.google.events import Events
 
@@ -26,8 +26,12 @@ class GoogleProvider:
 
     def calendars(self) -> list[RemoteCalendar]:
         """Every calendar in the user's list but those that they hid or may not read."""
-        entries = [entry for entry in self.client.calendar_entries() if _is_listed(entry)]
-        return list({calendar.external_id: calendar for calendar in map(_calendar, entries)}.values())
+        entries = list(self.client.calendar_entries())
+        if not entries:
+            # Every account has its primary calendar.
+            raise UnexpectedAnswer("Google lists no calendar at all.")
+        listed = (_calendar(entry) for entry in entries if _is_listed(entry))
+        return list({calendar.external_id: calendar for calendar in listed}.values())
 
     def changes(self, calendar: CalendarState) -> Iterator[Answer]:
         return Events(self.client, calendar, now=timezone.now()).changes()
