@@ -263,6 +263,12 @@ def test_refusal_of_the_calendar_list_is_never_a_gone_calendar(google: GoogleSim
             provider(google).calendars()
 
 
+def test_list_without_a_single_calendar_is_no_list(google: GoogleSimulator) -> None:
+    google.fail(without("items"))
+    with pytest.raises(UnexpectedAnswer):
+        provider(google).calendars()
+
+
 def test_nothing_of_an_error_body_is_passed_on(google: GoogleSimulator) -> None:
     for status in (400, 403, 404, 410, 500):
         body = {"error": {"message": "canary", "errors": [{"reason": "canary", "message": "canary"}]}}

@@ -47,7 +47,6 @@ FAULTS: list[Fault] = [
     cut_off,
     reset,
     as_html,
-    without("items"),
     without("nextSyncToken"),
 ]
 STEPS: list[tuple[Any, str]] = [(mirror, "apply"), (mirror, "_count"), (health, "settle"), (runs, "close")]
