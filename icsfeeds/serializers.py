@@ -88,7 +88,7 @@ class ICSTokenSerializer(serializers.ModelSerializer):
     def to_internal_value(self, data: Any) -> Any:
         """Takes the SDK's names too; the document's win."""
         if isinstance(data, dict):
-            renamed = {new: data[old] for old, new in _ALIASES.items() if old in data and new not in data}
+            renamed = {new: data[old] for old, new in _ALIASES.items() if old in data and data.get(new) is None}
             data = {**data, **renamed}
         return super().to_internal_value(data)
 

@@ -142,7 +142,7 @@ class CalendarAccountSerializer(serializers.ModelSerializer):
 
     def to_internal_value(self, data: Any) -> Any:
         """`user_email` is the SDK's name of `email`; the document's name wins."""
-        if isinstance(data, dict) and "email" not in data and "user_email" in data:
+        if isinstance(data, dict) and data.get("email") is None and data.get("user_email") is not None:
             data = {**data, "email": data["user_email"]}
         return super().to_internal_value(data)
 
@@ -152,7 +152,7 @@ class CalendarAccountSerializer(serializers.ModelSerializer):
             raise ValidationError({"provider": "The provider of an account cannot change: connect another account."})
         provider = self.instance.provider if self.instance is not None else attrs["provider"]
         given = {name: value for name, value in attrs.items() if value is not None}
-        if "provider_data" in given and provider not in TAKES_PROVIDER_DATA:
+        if provider not in TAKES_PROVIDER_DATA and given.pop("provider_data", None):
             raise ValidationError({"provider_data": f"It is for {', '.join(TAKES_PROVIDER_DATA)} only."})
         _check_return(given.get("return_to", ""))
         grant = {name: given.pop(name) for name in _GRANT_FIELDS if name in given}

@@ -73,6 +73,15 @@ def test_create_body_of_the_sdk_is_understood() -> None:
     assert (account.credentials or {})["access_token"] == "canary-access"
 
 
+def test_fields_that_the_sdk_fills_with_nothing_say_nothing() -> None:
+    body = {"provider": "google", "email": None, "user_email": "sdk@gmail.com", "provider_data": {}}
+
+    made = alice().post(PATH, {"calendar_account": body})
+
+    assert made.status_code == 201, made.content
+    assert made.json()["data"]["attributes"]["email"] == "sdk@gmail.com"
+
+
 def test_email_of_the_document_wins_over_that_of_the_sdk() -> None:
     body = {"provider": "google", "email": "document@gmail.com", "user_email": "sdk@gmail.com"}
     assert created(body)["attributes"]["email"] == "document@gmail.com"
@@ -105,7 +114,7 @@ def test_creating_the_same_account_again_is_a_reconnect() -> None:
         ({"provider": "google"}, "email", "required"),
         ({"provider": "google", "email": "nobody"}, "email", "valid email"),
         ({"provider": "google", "email": "a@example.com", "sync_enabled": "perhaps"}, "sync_enabled", "boolean"),
-        ({"provider": "google", "email": "a@example.com", "provider_data": {}}, "provider_data", "caldav"),
+        ({"provider": "google", "email": "a@example.com", "provider_data": {"a": 1}}, "provider_data", "caldav"),
         ({"provider": "google", "email": "a@example.com", "code": "4/x"}, "code", "not set up to exchange"),
         ({"provider": "caldav", "email": "a@example.com", "access_token": "x"}, "access_token", "google, outlook"),
         ({"provider": "google", "email": "a@example.com", "scopes": 7}, "scopes", "list of scopes"),

@@ -81,6 +81,10 @@ def test_the_documents_name_wins_over_the_sdks(api):
     assert (made["label"], made["active"], made["status"]) == ("yes", False, "inactive")
 
 
+def test_a_documents_name_that_is_null_leaves_the_word_to_the_sdks(api):
+    assert attributes(api.post(PATH, {"label": None, "name": "Feed"}, format="json"), 201)["label"] == "Feed"
+
+
 def test_an_empty_body_makes_a_token_without_a_label(api):
     assert attributes(api.post(PATH, {}, format="json"), 201)["label"] == ""
 
