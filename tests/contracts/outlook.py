@@ -7,7 +7,7 @@ from integrations.contentlines import Event, parameters, read
 from integrations.outlook.provider import OutlookProvider
 from tests.simulators.graph import GraphSimulator
 
-_STATUSES = {"TENTATIVE": {"showAs": "tentative"}, "CANCELLED": {"isCancelled": True}}
+_STATUSES: dict[str, dict[str, Any]] = {"TENTATIVE": {"showAs": "tentative"}, "CANCELLED": {"isCancelled": True}}
 
 
 class OutlookVendor:

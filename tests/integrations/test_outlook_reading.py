@@ -250,7 +250,9 @@ def test_instances_are_rows_of_their_own_and_the_series_is_none(graph: GraphSimu
     assert all(entry.etag for entry in entries)
 
 
-def test_occurrences_that_come_before_their_series_wait_for_it(graph: GraphSimulator) -> None:
+def test_occurrences_that_come_before_their_series_wait_for_it(
+    graph: GraphSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     graph.page_size = 4
     standup(graph)
     held = graph.alice.shown
@@ -258,7 +260,7 @@ def test_occurrences_that_come_before_their_series_wait_for_it(graph: GraphSimul
     def backwards(*arguments: Any) -> Iterator[Any]:
         return iter(list(held(*arguments))[::-1])
 
-    graph.alice.shown = backwards  # type: ignore[method-assign]
+    monkeypatch.setattr(graph.alice, "shown", backwards)
     assert titles(read(graph)) == ["Standup"] * 10
     assert not graph.asked_for(EVENTS)
 
@@ -272,6 +274,16 @@ def test_series_that_does_not_come_is_asked_for_once(graph: GraphSimulator) -> N
     graph.fail(edited(without_master), path=DELTA)
     assert titles(read(graph)) == ["Standup"] * 10
     assert len(graph.asked_for(EVENTS)) == 1
+
+
+def test_occurrence_that_comes_again_in_full_needs_no_series_any_more(graph: GraphSimulator) -> None:
+    graph.page_size = 5
+    standup(graph)
+    event = graph.alice.calendar("work").events[graph.alice.id_of("work", "standup")]
+    own = {**graph.alice.written(event, event.occurrences[2]), "type": "exception", "subject": "Moved"}
+    graph.fail(edited(without_master), path=DELTA)
+    graph.fail(edited(lambda body: body["value"].append(own)), on=2, path=DELTA)
+    assert titles(read(graph)) == ["Moved", *["Standup"] * 9]
 
 
 def test_occurrences_of_a_series_that_is_no_more_are_withheld(graph: GraphSimulator) -> None:

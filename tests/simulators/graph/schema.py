@@ -9,7 +9,7 @@ them. Members that no sentence names are refused, so that the simulator cannot m
 import json
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from tests.proxy import Ask, Canned
 from tests.simulators.base import path_of

@@ -1,0 +1,126 @@
+"""The whole way: a simulated mailbox's calendars into the ledger, over the wire, with tokens that rotate."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from busyblocks.models import BusyBlock
+from calendars.models import CalendarAccount
+from calendars.services import accounts
+from calendars.services.accounts import Tokens
+from tenancy.models import CrmUser
+from tests.calendars.mirror import ledger, synced, titles
+from tests.integrations.outlook import simulated_graph
+from tests.simulators.graph import GraphSimulator
+from tests.simulators.graph.server import error, throttled
+from tests.simulators.graph.signin import CLIENT_ID, CLIENT_SECRET
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def graph(settings: Settings) -> Iterator[GraphSimulator]:
+    with simulated_graph(settings, page_size=4) as running:
+        registered = {"token_url": running.sign_in.token_url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        settings.OAUTH = {**settings.OAUTH, "outlook": {**settings.OAUTH["outlook"], **registered}}
+        running.alice.put_series("work", "standup", "2026-03-02T09:00", count=6, subject="Standup")
+        running.alice.put("work", "lunch", "2026-03-20T12:00", subject="Lunch")
+        yield running
+
+
+@pytest.fixture
+def account(alice: CrmUser, graph: GraphSimulator) -> CalendarAccount:
+    tokens = Tokens(
+        access_token=graph.sign_in.access_token(),
+        refresh_token=graph.sign_in.refresh_token(),
+        expires_at=timezone.now() + timedelta(hours=1),
+    )
+    return accounts.connect(alice, provider="outlook", email="alice@acme.example", tokens=tokens, now=timezone.now())
+
+
+def test_first_sync_mirrors_instances_and_single_events(account: CalendarAccount) -> None:
+    assert synced(account).succeeded
+    assert titles(account) == ["Standup", "Standup", "Standup", "Lunch", "Standup", "Standup", "Standup"]
+
+
+def test_sync_without_changes_asks_once_for_each_calendar_and_writes_nothing(
+    account: CalendarAccount, graph: GraphSimulator
+) -> None:
+    graph.alice.add_calendar("private")
+    synced(account)
+    before = list(BusyBlock.objects.order_by("pk").values())
+    revision = CrmUser.objects.get(pk=account.user_id).revision
+    graph.forget()
+    assert synced(account).succeeded
+    assert len(graph.asked) == account.calendars.count() == 2
+    assert list(BusyBlock.objects.order_by("pk").values()) == before
+    assert CrmUser.objects.get(pk=account.user_id).revision == revision
+
+
+def test_series_that_is_deleted_takes_its_rows_along(account: CalendarAccount, graph: GraphSimulator) -> None:
+    synced(account)
+    graph.alice.delete("work", "standup")
+    assert synced(account).succeeded
+    assert titles(account) == ["Lunch"]
+
+
+def test_occurrence_that_is_deleted_without_a_word_goes_alone(account: CalendarAccount, graph: GraphSimulator) -> None:
+    synced(account)
+    gone = graph.alice.id_of("work", "standup", 2)
+    graph.alice.delete_occurrence("work", "standup", 2)
+    verdict = synced(account)
+    assert (verdict.changes.deleted, verdict.changes.created) == (1, 0)
+    assert gone not in ledger(account)
+
+
+def test_lost_cursor_is_a_full_read_that_loses_and_doubles_nothing(
+    account: CalendarAccount, graph: GraphSimulator
+) -> None:
+    synced(account)
+    before = dict(BusyBlock.objects.values_list("external_event_id", "pk"))
+    graph.lose_cursors()
+    assert synced(account).succeeded
+    assert dict(BusyBlock.objects.values_list("external_event_id", "pk")) == before
+
+
+def test_cursor_lost_on_a_later_page_shows_nobody_a_shrunken_calendar(
+    account: CalendarAccount, graph: GraphSimulator
+) -> None:
+    synced(account)
+    graph.lose_cursors()
+    graph.fail(error(410, "SyncStateNotFound"), on=3, path="calendarView")
+    graph.forget()
+    assert not synced(account).succeeded
+    # The lost cursor, the first page of everything, and the page that is refused.
+    assert len(graph.asked) == 3
+    assert len(ledger(account)) == 7
+    assert synced(account).succeeded
+
+
+def test_expired_token_is_renewed_and_the_rotated_one_is_kept(account: CalendarAccount, graph: GraphSimulator) -> None:
+    graph.sign_in.expire_access_tokens()
+    assert synced(account).succeeded
+    graph.sign_in.expire_access_tokens()
+    assert synced(account).succeeded
+    assert graph.sign_in.refreshes == 2
+    account.refresh_from_db()
+    assert account.credentials
+    assert {account.credentials["refresh_token"]} == graph.sign_in.live_refresh_tokens()
+
+
+def test_revoked_account_says_connect_again(account: CalendarAccount, graph: GraphSimulator) -> None:
+    graph.sign_in.revoke_everything()
+    verdict = synced(account)
+    assert verdict.failure is not None
+    assert verdict.failure.code == "reconnect_needed"
+
+
+def test_throttled_account_waits_as_long_as_it_was_told(account: CalendarAccount, graph: GraphSimulator) -> None:
+    synced(account)
+    graph.fail(throttled("600"), path="calendarView")
+    assert synced(account).failure is not None
+    account.refresh_from_db()
+    assert account.next_attempt_at == timezone.now() + timedelta(seconds=600)
