@@ -13,6 +13,7 @@ from calendars.providers import (
     CursorLost,
     ProviderError,
     ReconnectNeeded,
+    ServerFault,
     Throttled,
     UnexpectedAnswer,
     Unreachable,
@@ -39,10 +40,10 @@ def graph(settings: Settings) -> Iterator[GraphSimulator]:
 
 # A reset, or a broken answer on a connection that had been kept, is asked for once more: it has to happen twice.
 FAULTS: list[tuple[str, Fault, type[ProviderError], int]] = [
-    ("500", error(500, "InternalServerError"), Unreachable, 1),
-    ("502 of a gateway", Canned(502, b"<html>Bad Gateway</html>"), Unreachable, 1),
-    ("503 without a word on when", error(503, "ServiceUnavailable"), Unreachable, 1),
-    ("504", error(504, "GatewayTimeout"), Unreachable, 1),
+    ("500", error(500, "InternalServerError"), ServerFault, 1),
+    ("502 of a gateway", Canned(502, b"<html>Bad Gateway</html>"), ServerFault, 1),
+    ("503 without a word on when", error(503, "ServiceUnavailable"), ServerFault, 1),
+    ("504", error(504, "GatewayTimeout"), ServerFault, 1),
     ("a broken connection", reset, Unreachable, 2),
     ("an answer shorter than promised", cut_off, Unreachable, 2),
     ("half of the JSON", truncated, UnexpectedAnswer, 1),
