@@ -117,7 +117,7 @@ def entry_of(item: Item) -> Entry:
         end_time=end,
         all_day=all_day,
         time_zone=zone,
-        local_start="" if all_day or zone == "UTC" else f"{to_wall(start, zone_rules(zone)):%Y%m%dT%H%M%S}",
+        local_start="" if zone == "UTC" else f"{to_wall(start, zone_rules(zone)):%Y%m%dT%H%M%S}",
         transparency=transparency,
         status=status,
         fbtype=fbtype_of(
@@ -185,13 +185,13 @@ def _zone(name: str) -> zones.Zone:
 
 
 def _cut(value: Any, longest: int) -> str:
-    text = readable(_text(value))
+    text = readable(value) if value and isinstance(value, str) else ""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _member(item: Item, name: str, inner: str) -> str:
     value = item.get(name)
-    return _text(value.get(inner)) if isinstance(value, Mapping) else ""
+    return _text(value.get(inner)) if isinstance(value, dict) else ""
 
 
 def _text(value: Any) -> str:
