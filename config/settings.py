@@ -184,6 +184,7 @@ KEY_SET_FETCHER = "integrations.keysets.fetch"
 CALENDAR_PROVIDERS = {
     "apple": "integrations.caldav.provider.AppleProvider",
     "caldav": "integrations.caldav.provider.CalDAVProvider",
+    "ics": "integrations.ics.provider.IcsProvider",
     "outlook": "integrations.outlook.provider.OutlookProvider",
 }
 # The vendors' authorization servers, and this service's registration with each of them: without a client id and secret
@@ -223,6 +224,7 @@ APPLE_CALDAV_URL = env.url("APPLE_CALDAV_URL", "https://caldav.icloud.com")
 # Hosts that user-given addresses may reach although they are private or loopback.
 OUTBOUND_ALLOWED_HOSTS = env.words("OUTBOUND_ALLOWED_HOSTS")
 OUTBOUND_TIMEOUT_SECONDS = env.integer("OUTBOUND_TIMEOUT_SECONDS", 20, least=1)
+ICS_MAX_BYTES = env.integer("ICS_MAX_BYTES", 16 * 1024 * 1024, least=1024)
 OUTBOUND_MAX_BYTES = env.integer("OUTBOUND_MAX_BYTES", 64 * 1024 * 1024, least=1024)
 SYNC_INTERVAL = timedelta(seconds=env.integer("SYNC_INTERVAL_SECONDS", 300, least=10))
 # The longest that one request of a worker may take, to the last byte: some servers think long over many events.

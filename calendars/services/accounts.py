@@ -186,9 +186,11 @@ def take_in(calendar: Calendar, *, now: datetime) -> Calendar:
 
 def identity_of(provider: str, *, email: str, credentials: dict[str, Any] | None) -> str:
     """SHA-256, hexadecimal, of what tells two connections of a user and provider apart: the e-mail without regard to
-    case, and where there is one the server and the user name there."""
+    case, and where there is one the server and the user name there, or the feed's address."""
     known = credentials or {}
     parts = [provider, email.strip().lower(), str(known.get("server_url", "")), str(known.get("username", ""))]
+    if "url" in known:
+        parts.append(str(known["url"]))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
