@@ -5,7 +5,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from calendars.services import farewells, people, syncs
+from calendars.services import channels, farewells, people, push, syncs
 from calendars.sync import engine
 
 
@@ -49,3 +49,21 @@ def sweep_farewells() -> None:
 def match_waiting_bookings() -> int:
     """Beat: bookings whose host became known some other way, or in the very moment of the booking. Twice is safe."""
     return people.match_waiting(now=timezone.now())
+
+
+@shared_task
+def tend_channels(calendar_pk: int) -> None:
+    """Open, renew or close a calendar's push channels. Twice at once: one does it."""
+    channels.tend(calendar_pk, now=timezone.now())
+
+
+@shared_task
+def tend_push_channels() -> None:
+    """Beat: calendars whose push channels need care. Twice: each calendar is claimed by the one that tends it."""
+    channels.ring_due(timezone.now())
+
+
+@shared_task
+def sweep_push_messages() -> None:
+    """Beat: accounts whose vendor told of changes, and whose message or worker was lost."""
+    push.sweep(timezone.now())

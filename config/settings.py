@@ -129,6 +129,8 @@ CELERY_TASK_ROUTES = {"integrations.tasks.handle_delivery": {"queue": "webhooks"
 CELERY_BEAT_SCHEDULE = {
     "poll-due-accounts": {"task": "calendars.tasks.poll_due_accounts", "schedule": timedelta(seconds=15)},
     "sweep-unfinished-runs": {"task": "calendars.tasks.sweep_unfinished_runs", "schedule": timedelta(seconds=15)},
+    "tend-push-channels": {"task": "calendars.tasks.tend_push_channels", "schedule": timedelta(seconds=60)},
+    "sweep-push-messages": {"task": "calendars.tasks.sweep_push_messages", "schedule": timedelta(seconds=15)},
     "sweep-farewells": {"task": "calendars.tasks.sweep_farewells", "schedule": timedelta(seconds=60)},
     "sweep-unhandled-deliveries": {
         "task": "integrations.tasks.sweep_unhandled_deliveries",
@@ -227,6 +229,9 @@ OUTBOUND_TIMEOUT_SECONDS = env.integer("OUTBOUND_TIMEOUT_SECONDS", 20, least=1)
 ICS_MAX_BYTES = env.integer("ICS_MAX_BYTES", 16 * 1024 * 1024, least=1024)
 OUTBOUND_MAX_BYTES = env.integer("OUTBOUND_MAX_BYTES", 64 * 1024 * 1024, least=1024)
 SYNC_INTERVAL = timedelta(seconds=env.integer("SYNC_INTERVAL_SECONDS", 300, least=10))
+# Where vendors that tell of changes reach this service; they take https only. Where they do, polling is a safety net.
+PUSH_URL = env.url("PUSH_URL", PUBLIC_URL if SERVED_OVER_HTTPS else "")
+SYNC_INTERVAL_WITH_PUSH = timedelta(seconds=env.integer("SYNC_INTERVAL_WITH_PUSH_SECONDS", 1800, least=10))
 # The longest that one request of a worker may take, to the last byte: some servers think long over many events.
 OUTBOUND_DEADLINE_SECONDS = env.integer("OUTBOUND_DEADLINE_SECONDS", 120, least=1)
 # How long a dead worker keeps an account from the others; a living one renews its lease all the time.

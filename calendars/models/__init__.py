@@ -5,6 +5,7 @@ from calendars.models.account import CalendarAccount, ProviderName
 from calendars.models.calendar import Calendar, WithheldEvent
 from calendars.models.farewell import Farewell
 from calendars.models.meeting import Meeting, MeetingParticipant, MeetingUid
+from calendars.models.push_channel import PushChannel
 from calendars.models.sync_run import AccountRun, RunState, SyncRun
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "MeetingParticipant",
     "MeetingUid",
     "ProviderName",
+    "PushChannel",
     "RunState",
     "SyncRun",
     "WithheldEvent",

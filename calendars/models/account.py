@@ -74,6 +74,12 @@ class CalendarAccount(models.Model):
     last_error_code = models.CharField(max_length=64, blank=True)
     last_error = models.TextField(blank=True, help_text="Why the last attempt failed, and what to do.")
 
+    # Messages of the vendor that something changed: how many came, how many had come when the last sync that is through
+    # began, and when somebody was last rung for one.
+    push_told = models.BigIntegerField(default=0, editable=False)
+    push_seen = models.BigIntegerField(default=0, editable=False)
+    push_told_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     # Who mirrors it now. `fence` grows with every lease: a commit under an older one is refused.
     lease_owner = models.CharField(max_length=64, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -95,6 +101,10 @@ class CalendarAccount(models.Model):
                 fields=["next_attempt_at"],
                 condition=Q(connected=True, sync_enabled=True),
                 name="calendar_account_due",
+            ),
+            # The sweep: messages that nobody saw to.
+            models.Index(
+                fields=["push_told_at"], condition=Q(push_told__gt=models.F("push_seen")), name="calendar_account_told"
             ),
             # Cal.com: whose booking is this.
             models.Index(fields=["company", "email"], name="calendar_account_email"),

@@ -28,6 +28,8 @@ class Calendar(models.Model):
     missing_since = models.DateTimeField(null=True, blank=True)
     # The brake: how many rows a full read implied to be gone and were kept (`BusyBlock.absent_since` says which).
     held_count = models.PositiveIntegerField(default=0)
+    # When its push channels are looked after next; empty: as soon as they need it.
+    push_retry_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

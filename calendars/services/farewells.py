@@ -1,4 +1,4 @@
-"""Revoking, at the vendor, what a disconnected account was granted: afterwards, and as well as it goes."""
+"""Taking leave of a vendor once an account was disconnected: channels closed, the grant revoked, as well as it goes."""
 
 from datetime import datetime, timedelta
 
@@ -6,10 +6,11 @@ import structlog
 from cryptography.fernet import InvalidToken
 from django.db import transaction
 
-from calendars.models import CalendarAccount, Farewell
-from calendars.oauth import registered_vendor
-from calendars.providers import ProviderError
+from calendars.models import CalendarAccount, Farewell, PushChannel
+from calendars.oauth import OAuthVendor, registered_vendor
+from calendars.providers import Connection, NoSuchProvider, ProviderError, provider_class
 from calendars.services.doorbell import ring
+from calendars.watching import Channel, Watcher
 
 log = structlog.get_logger("farewells")
 
@@ -29,6 +30,11 @@ def write_down(account: CalendarAccount, *, now: datetime) -> None:
         provider=account.provider,
         email=account.email,
         credentials=account.credentials,
+        channels=list(
+            PushChannel.objects.filter(calendar__account=account, opened_at__isnull=False).values_list(
+                "channel_id", "resource_id"
+            )
+        ),
         next_attempt_at=now,
     )
     transaction.on_commit(lambda: ring(SAY, farewell.pk, queue="poll"))
@@ -42,6 +48,7 @@ def say(farewell_pk: int, *, now: datetime) -> None:
     try:
         farewell = Farewell.objects.get(pk=farewell_pk)
         vendor = registered_vendor(farewell.provider)
+        _close_channels(farewell, vendor, now=now)
         # A vendor may take the grant as one for all of the user's tokens: it stays while another account lives by it.
         if vendor is not None and not _still_used(farewell):
             vendor.revoke(farewell.credentials)
@@ -60,6 +67,31 @@ def sweep(now: datetime) -> int:
     for pk in pks:
         ring(SAY, pk, queue="poll")
     return len(pks)
+
+
+def _close_channels(farewell: Farewell, vendor: OAuthVendor | None, *, now: datetime) -> None:
+    """With the account's last token, or one more. What cannot be closed ends by itself, and nobody believes it."""
+    if not farewell.channels or vendor is None:
+        return
+
+    def access_token(refused: str) -> str:
+        held = str(farewell.credentials.get("access_token", ""))
+        if held and held != refused:
+            return held
+        farewell.credentials = vendor.refreshed(farewell.credentials).replacing(farewell.credentials)
+        farewell.save(update_fields=["credentials"])
+        return str(farewell.credentials["access_token"])
+
+    try:
+        backend = provider_class(farewell.provider)
+        provider = backend(
+            Connection(email=farewell.email, credentials=farewell.credentials, access_token=access_token)
+        )
+        if isinstance(provider, Watcher):
+            for channel_id, resource_id in farewell.channels:
+                provider.unwatch(Channel(id=channel_id, resource_id=resource_id, expires_at=now))
+    except (ProviderError, NoSuchProvider) as error:
+        log.warning("channels_not_closed", farewell=farewell.pk, error=type(error).__name__)
 
 
 def _still_used(farewell: Farewell) -> bool:

@@ -26,13 +26,11 @@ from calendars.providers import (
     Answer,
     CalendarGone,
     CalendarState,
-    Connection,
     CursorLost,
     Delta,
     InternalFault,
     Mirrored,
     Misconfigured,
-    NoSuchProvider,
     Page,
     Provider,
     ProviderError,
@@ -41,9 +39,9 @@ from calendars.providers import (
     Snapshot,
     Throttled,
     UnexpectedAnswer,
-    provider_class,
 )
-from calendars.services import runs
+from calendars.services import push, runs
+from calendars.services.connections import open_provider
 from calendars.services.credentials import TokenKeeper
 from calendars.sync import health, listing, mirror
 from calendars.sync import lease as leases
@@ -85,10 +83,12 @@ def sync_account(account_pk: int, *, due_at: datetime | None = None, clock: Cloc
             if not _is_wanted(lease, due_at):
                 leases.release(lease)
                 # Who asked between that look and the release found the lease taken and left.
-                if runs.waiting(account_pk).exists():
+                if _is_asked_for(account_pk):
                     continue
                 return verdict
+            told = push.told(account_pk)
             verdict = _sync(lease, clock)
+            push.seen(account_pk, told)
             leases.release(lease)
             # Beat has its answer, also where the account could not even be tried.
             due_at = None
@@ -98,12 +98,17 @@ def sync_account(account_pk: int, *, due_at: datetime | None = None, clock: Cloc
 
 
 def _is_wanted(lease: Lease, due_at: datetime | None) -> bool:
-    if runs.waiting(lease.account_pk).exists():
+    if _is_asked_for(lease.account_pk):
         return True
     if due_at is None:
         return False
     tried = CalendarAccount.objects.filter(pk=lease.account_pk).values_list("last_attempt_at", flat=True).first()
     return tried is None or tried < due_at
+
+
+def _is_asked_for(account_pk: int) -> bool:
+    """By somebody's run, or by the vendor's word that something changed."""
+    return runs.waiting(account_pk).exists() or push.is_told(account_pk)
 
 
 def _sync(lease: Lease, clock: Clock) -> Verdict:
@@ -120,7 +125,7 @@ def _sync(lease: Lease, clock: Clock) -> Verdict:
         health.say_attempt(lease, now=clock())
         with heartbeat(lease, clock=clock) as checkpoint:
             keeper.checkpoint = checkpoint
-            provider = _provider(account, keeper)
+            provider = open_provider(account, keeper)
             _read_calendars(_Pass(account, provider, lease, clock, account_runs, verdict))
     except ProviderError as error:
         verdict.failure = error
@@ -187,22 +192,6 @@ def _refuse_unready(account: CalendarAccount, *, now: datetime) -> None:
             f"The server asked to be left alone until {account.vendor_retry_at:%H:%M} UTC.",
             retry_after=account.vendor_retry_at - now,
         )
-
-
-def _provider(account: CalendarAccount, keeper: TokenKeeper) -> Provider:
-    try:
-        backend = provider_class(account.provider)
-    except NoSuchProvider:
-        raise Misconfigured(f"This service is not set up for {account.get_provider_display()}.") from None
-    return backend(
-        Connection(
-            email=account.email,
-            credentials=account.credentials or {},
-            state=account.provider_state,
-            checkpoint=keeper.checkpoint,
-            access_token=keeper.access_token,
-        )
-    )
 
 
 def _read_calendars(current: _Pass) -> None:

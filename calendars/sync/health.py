@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from calendars.models import CalendarAccount
 from calendars.models.account import AccountStatus
 from calendars.providers import ProviderError, ReconnectNeeded, Throttled
+from calendars.services import channels
 from calendars.sync import pace
 from calendars.sync.lease import Lease, LeaseLost
 
@@ -50,7 +51,7 @@ def _verdict(
         return {
             "status": AccountStatus.ACTIVE,
             "last_synced_at": now,
-            "next_attempt_at": pace.after_success(now),
+            "next_attempt_at": pace.after_success(now, with_push=channels.covers(lease.account_pk, now=now)),
             "vendor_retry_at": None,
             "failures": 0,
             "last_error": "",

@@ -6,6 +6,8 @@ from typing import Any
 from django.utils import timezone
 
 from calendars.providers import Answer, BadProviderData, CalendarState, Connection, RemoteCalendar, UnexpectedAnswer
+from calendars.watching import Channel
+from integrations.google import push
 from integrations.google.client import JSON, Client, text_of
 from integrations.google.events import Events
 
@@ -14,7 +16,7 @@ _OWN = frozenset({"owner", "writer", "writerWithoutPrivateAccess"})
 
 
 class GoogleProvider:
-    """`calendars.providers.Provider` for one Google account. It keeps no state."""
+    """`calendars.providers.Provider`, and a `Watcher`, for one Google account. It keeps no state."""
 
     def __init__(self, connection: Connection) -> None:
         self.client = Client(connection)
@@ -38,6 +40,16 @@ class GoogleProvider:
 
     def state(self) -> dict[str, Any]:
         return {}
+
+    def watch(self, calendar: str, *, channel_id: str, secret: str, address: str) -> Channel:
+        return push.watch(self.client, calendar, channel_id=channel_id, secret=secret, address=address)
+
+    def renew(self, channel: Channel) -> Channel | None:
+        """Google renews none: another is opened beside it."""
+        return None
+
+    def unwatch(self, channel: Channel) -> None:
+        push.unwatch(self.client, channel)
 
 
 def _is_listed(entry: JSON) -> bool:

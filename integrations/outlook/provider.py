@@ -16,6 +16,8 @@ from calendars.providers import (
     RemoteCalendar,
     UnexpectedAnswer,
 )
+from calendars.watching import Channel
+from integrations.outlook import push
 from integrations.outlook.graph import Forbidden, Graph, NotThere
 from integrations.outlook.reading import CalendarView
 from integrations.window import window_at
@@ -59,6 +61,16 @@ class OutlookProvider:
 
     def state(self) -> dict[str, Any]:
         return {}
+
+    def watch(self, calendar: str, *, channel_id: str, secret: str, address: str) -> Channel:
+        """Graph names its subscriptions itself: channel_id is not used."""
+        return push.watch(self.graph, calendar, secret=secret, address=address)
+
+    def renew(self, channel: Channel) -> Channel | None:
+        return push.renew(self.graph, channel)
+
+    def unwatch(self, channel: Channel) -> None:
+        push.unwatch(self.graph, channel)
 
 
 def _calendar(item: dict[str, Any], *, wanted: bool) -> RemoteCalendar:
