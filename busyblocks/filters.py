@@ -74,7 +74,7 @@ def in_span(rows: BusyBlockQuerySet, user: CrmUser, span: Span, *, asked: tzinfo
             series |= _showing(family, span, budget)
     except BudgetExceeded as error:
         raise ValidationError({"end_time": str(error)}) from None
-    return rows.filter(_once(span) | _dates(span, dates) | Q(pk__in=series))
+    return rows.filter(_once(span) | _dates(span, dates, user) | Q(pk__in=series))
 
 
 def _showing(family: Family, span: Span, budget: Budget) -> set[int]:
@@ -102,13 +102,13 @@ def _once(span: Span) -> Q:
     return Q(recurring=False, all_day=False, start_time__lt=span.end) & late_enough
 
 
-def _dates(span: Span, dates: DateZones) -> Q:
+def _dates(span: Span, dates: DateZones, user: CrmUser) -> Q:
     """All-day rows: a zone turns the span into the dates whose days meet it, and those are stored."""
     grouped: dict[tzinfo, list[int]] = {}
     for origin_id, tz in dates.by_origin.items():
         grouped.setdefault(tz, []).append(origin_id)
     others = ~Q(origin__in=list(dates.by_origin)) | Q(origin=None)
-    found = _days_in(span, dates.default) & others
+    found = _days_in(span, dates.of(None, user.pk)) & others
     for tz, origin_ids in grouped.items():
         found |= _days_in(span, tz) & Q(origin__in=origin_ids)
     return Q(recurring=False, all_day=True) & found

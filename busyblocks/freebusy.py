@@ -1,24 +1,21 @@
 """Free/busy: what of a span is taken, and how firmly (RFC 4791 §7.10, RFC 5545 §3.6.4)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q
 
 from busyblocks import zones
 from busyblocks.errors import SpanTooWide
-from busyblocks.families import REQUEST_STEPS, families, zones_of_dates
-from busyblocks.models import BusyBlock, FreeBusyType
-from busyblocks.rules import Budget
+from busyblocks.families import zones_of_dates
+from busyblocks.models import FreeBusyType
+from busyblocks.taken import taken
 from busyblocks.timespans import Span, merge, subtract
 from tenancy.models import CrmUser
 
 # Where types overlap, the first of these wins.
 PRECEDENCE = (FreeBusyType.BUSY_UNAVAILABLE, FreeBusyType.BUSY, FreeBusyType.BUSY_TENTATIVE)
-
-# Free overrides are needed: they take the place of a busy instance.
-_MAY_BE_BUSY = ~Q(recurrence_id="", fbtype=FreeBusyType.FREE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +40,24 @@ def periods(user: CrmUser, start: datetime, end: datetime, time_zone: str = "") 
     time_zone: the IANA zone in which dates are read; empty: each calendar's own, else the user's, else UTC.
     Raises `UnknownZone`, `BudgetExceeded`. A fixed number of queries, however many rows.
     """
-    span = Span(start, end)
-    dates = zones_of_dates(user, asked=zones.zone(time_zone) if time_zone else None)
-    rows = BusyBlock.objects.of(user).without_copies()
-    budget = Budget(REQUEST_STEPS)
-    taken: dict[str, list[Span]] = {fbtype: [] for fbtype in PRECEDENCE}
-    for family in families(rows, span, dates, led_by=_MAY_BE_BUSY):
-        for _, instance in family.instances(span, budget):
-            if instance.entry.fbtype in taken:
-                taken[instance.entry.fbtype].append(span.clip(instance.span(family.dates_in)))
-    return _layered(taken)
+    return of_users([user], Span(start, end), time_zone)[user.pk]
 
 
-def _layered(taken: dict[str, list[Span]]) -> list[Period]:
+def of_users(users: Sequence[CrmUser], span: Span, time_zone: str = "") -> dict[int, list[Period]]:
+    """By user, as `periods`; a fixed number of queries, however many users."""
+    dates = zones_of_dates(*users, asked=zones.zone(time_zone) if time_zone else None)
+    by_user: dict[int, dict[str, list[Span]]] = {user.pk: {fbtype: [] for fbtype in PRECEDENCE} for user in users}
+    for piece in taken(users, span, dates):
+        by_user[piece.user_pk][piece.fbtype].append(piece.span)
+    return {user_pk: _layered(by_type) for user_pk, by_type in by_user.items()}
+
+
+def _layered(by_type: dict[str, list[Span]]) -> list[Period]:
     """Each moment once, under the type that wins there."""
     found: list[Period] = []
     covered: list[Span] = []
     for fbtype in PRECEDENCE:
-        spans = merge(taken[fbtype])
+        spans = merge(by_type[fbtype])
         found.extend(Period(span.start, span.end, fbtype) for span in subtract(spans, covered))
         covered = merge([*covered, *spans])
     return sorted(found, key=lambda period: period.start)

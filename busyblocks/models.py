@@ -1,12 +1,17 @@
 """The ledger: every row is something that may make a user busy."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, ExpressionWrapper, F, OuterRef, Q
+from django.db.models.lookups import GreaterThan
 
 from tenancy.models import Company, CrmUser, new_unique_id
+
+# What lasts longer is looked for apart: everything else that is in a span began at most this long before it.
+LASTING = timedelta(days=32)
+_LENGTH = ExpressionWrapper(F("end_time") - F("start_time"), output_field=models.DurationField())
 
 
 class Source(models.TextChoices):
@@ -82,9 +87,21 @@ class BusyBlockQuerySet(models.QuerySet["BusyBlock"]):
         return self.filter(origin=None, meeting_key="")
 
     def without_copies(self) -> Self:
-        """Without the mirrored copies of meetings: the same UID in a calendar is the same time (RFC 5545 §3.8.4.7)."""
+        """Without the mirrored copies of meetings: the same UID in a calendar is the same time (RFC 5545 §3.8.4.7).
+
+        A meeting that was called off hides nothing: what its calendar still has is busy until the calendar says else.
+        """
         meetings = BusyBlock.objects.filter(user=OuterRef("user"), uid=OuterRef("uid")).exclude(meeting_key="")
-        return self.exclude(Q(origin__isnull=False) & ~Q(uid="") & Exists(meetings))
+        standing = meetings.exclude(status=EventStatus.CANCELLED)
+        return self.exclude(Q(origin__isnull=False) & ~Q(uid="") & Exists(standing))
+
+    def series(self) -> Self:
+        """Masters and overrides: rows whose instances are prepared."""
+        return self.filter(Q(recurring=True) | ~Q(recurrence_id=""))
+
+    def singles(self) -> Self:
+        """Rows that are one instance, their own."""
+        return self.filter(recurring=False, recurrence_id="")
 
     def may_touch(self, start: datetime, end: datetime) -> Self:
         """A superset of the rows with an instance in [start, end): a bound for expansion, not an answer.
@@ -92,13 +109,26 @@ class BusyBlockQuerySet(models.QuerySet["BusyBlock"]):
         All-day rows are dates, read in the asker's zone later: they are taken within a day on either side by the
         caller widening the span.
         """
-        once = Q(recurring=False, start_time__lt=end, end_time__gte=start)
+        once = Q(recurring=False) & in_span(start, end)
         # An RDATE may lie before its series' start.
         begun = Q(start_time__lt=end) | ~Q(rdates=[])
         series = Q(recurring=True) & begun & (Q(recurs_until=None) | Q(recurs_until__gte=start))
         # Stands for all later instances of its series, too.
         onward = Q(this_and_future=True, start_time__lt=end)
         return self.filter(once | series | onward)
+
+
+def in_span(start: datetime, end: datetime) -> Q:
+    """What has a part in [start, end), or ends as it starts; of rows with `start_time`, `end_time` and `lasting`.
+
+    Both halves are read from an index without walking through all that began before the span.
+    """
+    try:
+        earliest = start - LASTING
+    except OverflowError:
+        return Q(start_time__lt=end, end_time__gte=start)
+    short = Q(lasting=False, start_time__gte=earliest, start_time__lt=end, end_time__gte=start)
+    return short | Q(lasting=True, start_time__lt=end, end_time__gte=start)
 
 
 class BusyBlock(models.Model):
@@ -134,6 +164,9 @@ class BusyBlock(models.Model):
 
     start_time = models.DateTimeField()
     end_time = models.DateTimeField()
+    lasting = models.GeneratedField(
+        expression=GreaterThan(_LENGTH, LASTING), output_field=models.BooleanField(), db_persist=True
+    )
     all_day = models.BooleanField(default=False)
     time_zone = models.CharField(max_length=64, default="UTC")
     # The wall time as it was written ("20260329T023000"), so that nothing is lost where a zone has no such minute;
@@ -184,6 +217,14 @@ class BusyBlock(models.Model):
         indexes = [
             # Free/busy and lists of a span: single blocks by the end of the span.
             models.Index(fields=["user", "recurring", "start_time", "end_time"], name="busy_block_span"),
+            # The same: the few that may have begun long before it.
+            models.Index(fields=["user", "end_time"], condition=Q(lasting=True), name="busy_block_lasting"),
+            # Preparation: the series of a user.
+            models.Index(
+                fields=["user"], condition=Q(recurring=True) | ~Q(recurrence_id=""), name="busy_block_series_rows"
+            ),
+            # Free/busy: which mirrored rows are copies.
+            models.Index(fields=["user", "uid"], condition=~Q(meeting_key=""), name="busy_block_meeting"),
             # The mirror: what is held back in a calendar.
             models.Index(fields=["origin"], condition=Q(absent_since__isnull=False), name="busy_block_held"),
             # The mirror: the instances of a series that the vendor names by its own id.
@@ -203,3 +244,53 @@ class BusyBlock(models.Model):
     def editable(self) -> bool:
         """Whether the API may change it: mirrored rows and meetings' rows change at their source."""
         return self.origin_id is None and not self.meeting_key
+
+
+class Occurrence(models.Model):
+    """One instance of a series, as expansion makes it: read in place of expansion, inside its user's horizon.
+
+    Times are the instance's own (for an all-day one, 00:00 UTC of its dates); everything else its row says. A row that
+    is gone leaves its occurrences behind for a while: readers join the row, so they never count.
+    """
+
+    user = models.ForeignKey(CrmUser, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False)
+    block = models.ForeignKey(BusyBlock, on_delete=models.DO_NOTHING, related_name="occurrences", db_constraint=False)
+    recurrence_id = models.CharField(max_length=16, blank=True)
+    start_time = models.DateTimeField()
+    end_time = models.DateTimeField()
+    lasting = models.GeneratedField(
+        expression=GreaterThan(_LENGTH, LASTING), output_field=models.BooleanField(), db_persist=True
+    )
+
+    class Meta:
+        indexes = [
+            # Free/busy and lists of a span.
+            models.Index(
+                fields=["user", "start_time", "end_time"],
+                include=["block"],
+                condition=Q(lasting=False),
+                name="occurrence_span",
+            ),
+            models.Index(fields=["user", "end_time"], condition=Q(lasting=True), name="occurrence_lasting"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.start_time:%Y-%m-%d %H:%M}"
+
+
+class Horizon(models.Model):
+    """How far a user's occurrences are prepared: all that touch [start_time, end_time), as of `revision`.
+
+    Every change of the ledger counts the user's revision up. A writer that keeps the occurrences moves `revision`
+    along; one that does not leaves it behind, and readers expand until it is prepared anew.
+    """
+
+    user = models.OneToOneField(CrmUser, on_delete=models.CASCADE, related_name="horizon")
+    start_time = models.DateTimeField()
+    end_time = models.DateTimeField()
+    revision = models.BigIntegerField()
+    # What expansion knew: other zone rules or other code may find other instances.
+    made_with = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"{self.start_time:%Y-%m-%d} to {self.end_time:%Y-%m-%d}"

@@ -48,7 +48,12 @@ class Instance:
         """The instants that it covers; dates are read in `dates_in`."""
         if not self.all_day:
             return Span(self.start, self.end)
-        return Span(zones.midnight(self.start.date(), dates_in), zones.midnight(self.end.date(), dates_in))
+        return days(Span(self.start, self.end), dates_in)
+
+
+def days(stored: Span, dates_in: tzinfo) -> Span:
+    """The instants of an all-day entry's dates, stored as 00:00 UTC of the first and of the one after the last."""
+    return Span(zones.midnight(stored.start.date(), dates_in), zones.midnight(stored.end.date(), dates_in))
 
 
 def check_rule(rule: str) -> None:

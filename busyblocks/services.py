@@ -11,8 +11,9 @@ from django.db.models import F
 from busyblocks.entries import ENTRY_COLUMNS, Entry
 from busyblocks.errors import BlockIsMirrored
 from busyblocks.models import BusyBlock, Source
+from busyblocks.prepared import Key, key_of, revised
 from busyblocks.recurrence import recurs_until
-from tenancy.models import CrmUser, bump_revision
+from tenancy.models import CrmUser
 
 # Columns that an entry of another source decides, and that a hand-written row keeps for itself.
 _OWN = {"uid", "sequence", "etag", "recurrence_id", "this_and_future", "classification"}
@@ -35,7 +36,7 @@ def create(
     block.uid = f"{block.unique_id}@{urlsplit(settings.PUBLIC_URL).hostname or 'localhost'}"
     with transaction.atomic():
         block.save(force_insert=True)
-        bump_revision(user.pk, at=now)
+        revised(user.pk, at=now, series=_series(block))
     return block
 
 
@@ -50,6 +51,7 @@ def change(
 ) -> BusyBlock:
     """The row as `entry` says it is now; what is None stays. Raises `BlockIsMirrored`."""
     check_editable(block)
+    before = _series(block)
     _take(block, entry)
     block.source = block.source if source is None else source or Source.MANUAL
     block.source_id = block.source_id if source_id is None else source_id
@@ -58,7 +60,7 @@ def change(
         block.save(update_fields=[*_WRITTEN, "recurs_until", "source", "source_id", "metadata", "updated_at"])
         # Counted where it is stored: two changes at once are two revisions of the event (RFC 5545 §3.8.7.4).
         BusyBlock.objects.filter(pk=block.pk).update(sequence=F("sequence") + 1)
-        bump_revision(block.user_id, at=now)
+        revised(block.user_id, at=now, series=before | _series(block))
     block.refresh_from_db(fields=["sequence"])
     return block
 
@@ -66,9 +68,10 @@ def change(
 def delete(block: BusyBlock, *, now: datetime) -> None:
     """The row is gone. Raises `BlockIsMirrored`."""
     check_editable(block)
+    series = _series(block)
     with transaction.atomic():
         block.delete()
-        bump_revision(block.user_id, at=now)
+        revised(block.user_id, at=now, series=series)
 
 
 def check_editable(block: BusyBlock) -> None:
@@ -77,6 +80,11 @@ def check_editable(block: BusyBlock) -> None:
         raise BlockIsMirrored("it is the time of a meeting, so change the booking itself")
     if not block.editable:
         raise BlockIsMirrored(f"it is mirrored from a {block.source} calendar, so change the event there")
+
+
+def _series(block: BusyBlock) -> set[Key]:
+    key = key_of(block)
+    return {key} if key else set()
 
 
 def _take(block: BusyBlock, entry: Entry) -> None:

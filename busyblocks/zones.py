@@ -1,26 +1,38 @@
 """Time zones: names to rules, wall times to instants."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from zoneinfo import ZoneInfo
 
 from busyblocks.errors import UnknownZone
 
 
 @lru_cache(maxsize=1)
+def _files() -> Traversable:
+    return files("tzdata")
+
+
+@lru_cache(maxsize=1)
 def names() -> frozenset[str]:
     """Every IANA name, links included; neither the machine's own zone nor files that are no zones."""
-    listed = files("tzdata").joinpath("zones").read_text("utf-8").split()
+    listed = _files().joinpath("zones").read_text("utf-8").split()
     return frozenset(listed) - {"Factory", "localtime", "posixrules"}
+
+
+@cache
+def _known(name: str) -> ZoneInfo:
+    # Not ZoneInfo(name): it would read the machine's own files first, and two machines know two different years.
+    with _files().joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
 
 
 def zone(name: str) -> ZoneInfo:
     """The rules of an IANA zone; raises `UnknownZone`. Upper and lower case matter, as in the tz database."""
-    # ZoneInfo itself would open any path below its folder, and fails differently for each kind of wrong name.
     if name not in names():
         raise UnknownZone(name)
-    return ZoneInfo(name)
+    return _known(name)
 
 
 def to_utc(wall: datetime, tz: tzinfo) -> datetime:

@@ -131,6 +131,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-unfinished-runs": {"task": "calendars.tasks.sweep_unfinished_runs", "schedule": timedelta(seconds=15)},
     "tend-push-channels": {"task": "calendars.tasks.tend_push_channels", "schedule": timedelta(seconds=60)},
     "sweep-push-messages": {"task": "calendars.tasks.sweep_push_messages", "schedule": timedelta(seconds=15)},
+    "prepare-series": {"task": "busyblocks.tasks.prepare_due", "schedule": timedelta(seconds=30)},
+    "sweep-occurrences": {"task": "busyblocks.tasks.sweep_occurrences", "schedule": timedelta(hours=1)},
     "sweep-farewells": {"task": "calendars.tasks.sweep_farewells", "schedule": timedelta(seconds=60)},
     "sweep-unhandled-deliveries": {
         "task": "integrations.tasks.sweep_unhandled_deliveries",
@@ -175,6 +177,11 @@ API_PAGE_SIZE_LIMIT = 100
 API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", 6000)
 # Longest span of one free/busy question.
 FREE_BUSY_MAX_DAYS = env.integer("FREE_BUSY_MAX_DAYS", 366, least=1, most=36_500)
+# How many users one question about free/busy or availability may name.
+FREE_BUSY_MAX_USERS = env.integer("FREE_BUSY_MAX_USERS", 100, least=1)
+# The instances of series are kept prepared from so many days ago to so many ahead; beyond, each question expands them.
+PREPARED_PAST_DAYS = env.integer("PREPARED_PAST_DAYS", 100, most=3_650)
+PREPARED_DAYS = env.integer("PREPARED_DAYS", 430, least=60, most=3_650)
 
 # Who is asking -----------------------------------------------------------------------------------------------------
 # `iss` of the tokens that `manage.py issue_token` makes; a company's own issuer is configured on the company.

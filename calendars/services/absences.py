@@ -6,9 +6,10 @@ from django.db import transaction
 
 from busyblocks.entries import fbtype_of
 from busyblocks.models import BusyBlock, EventStatus, Transparency
+from busyblocks.prepared import revised
 from calendars.errors import MeetingEndsBeforeItStarts
 from calendars.models import Absence
-from tenancy.models import Company, CrmUser, bump_revision
+from tenancy.models import Company, CrmUser
 
 
 def record(
@@ -85,4 +86,4 @@ def _write_row(absence: Absence, *, now: datetime) -> None:
             )
             touched.add(absence.user_id)
     for user_id in sorted(touched):
-        bump_revision(user_id, at=now)
+        revised(user_id, at=now)

@@ -13,6 +13,7 @@ from cryptography.fernet import InvalidToken
 from django.db import IntegrityError, transaction
 
 from busyblocks.models import BusyBlock, Origin
+from busyblocks.prepared import revised
 from calendars.errors import AlreadyConnected
 from calendars.models import AccountRun, Calendar, CalendarAccount, RunState
 from calendars.models.account import AccountStatus
@@ -20,7 +21,7 @@ from calendars.oauth import Tokens
 from calendars.providers import BadProviderData, NoSuchProvider, provider_class
 from calendars.services import farewells, meetings, runs
 from tenancy.errors import NotFound
-from tenancy.models import CrmUser, bump_revision
+from tenancy.models import CrmUser
 
 log = structlog.get_logger("accounts")
 
@@ -145,7 +146,7 @@ def disconnect(account: CalendarAccount, *, now: datetime) -> None:
         Origin.objects.filter(calendar__account_id=found.pk).delete()
         # Deferred: a row whose secrets no key opens must go, too.
         CalendarAccount.objects.defer("credentials").filter(pk=found.pk).delete()
-        bump_revision(found.user_id, at=now)
+        revised(found.user_id, at=now)
     for run_pk in run_pks:
         runs.finish_if_done(run_pk, now=now)
 
@@ -164,7 +165,7 @@ def leave_out(calendar: Calendar, *, now: datetime) -> Calendar:
         calendar.last_error = ""
         calendar.held_count = 0
         calendar.save()
-        bump_revision(calendar.account.user_id, at=now)
+        revised(calendar.account.user_id, at=now)
     return calendar
 
 

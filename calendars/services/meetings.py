@@ -10,10 +10,11 @@ from django.db.models import Q, QuerySet
 
 from busyblocks.entries import fbtype_of
 from busyblocks.models import BusyBlock, EventStatus, Transparency
+from busyblocks.prepared import revised
 from calendars.errors import MeetingEndsBeforeItStarts
 from calendars.models import Meeting, MeetingParticipant
 from calendars.models.meeting import MeetingStatus, ParticipantRole
-from tenancy.models import Company, CrmUser, bump_revision
+from tenancy.models import Company, CrmUser
 
 _EVENT_STATUS = {
     MeetingStatus.SCHEDULED: EventStatus.CONFIRMED,
@@ -354,7 +355,7 @@ def _write_rows(meeting: Meeting, *, now: datetime, told: bool = False) -> None:
         touched.add(user_id)
     # In one order everywhere, so that two meetings of the same people do not wait for each other.
     for user_id in sorted(touched):
-        bump_revision(user_id, at=now)
+        revised(user_id, at=now)
 
 
 def _row_of(meeting: Meeting) -> dict[str, Any]:
@@ -381,4 +382,4 @@ def _forget_rows(meeting: Meeting, *, now: datetime) -> None:
     users = sorted(rows.values_list("user_id", flat=True))
     rows.delete()
     for user_id in users:
-        bump_revision(user_id, at=now)
+        revised(user_id, at=now)

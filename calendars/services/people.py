@@ -7,10 +7,11 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Lower
 
+from busyblocks.prepared import revised
 from calendars.models import Absence, CalendarAccount, Meeting, MeetingParticipant
 from calendars.models.meeting import ParticipantRole
 from calendars.services import absences, meetings
-from tenancy.models import Company, CrmUser, bump_revision
+from tenancy.models import Company, CrmUser
 
 # People that one sweep gives what waits for them.
 MATCH_LIMIT = 500
@@ -49,7 +50,7 @@ def change(
         user.time_zone = user.time_zone if time_zone is None else time_zone
         user.save(update_fields=["email", "name", "time_zone"])
         # What is prepared from the user's rows may name them, and reads dates in their zone.
-        bump_revision(user.pk, at=now)
+        revised(user.pk, at=now)
         if email:
             adopt(user, email=email, now=now)
     return user

@@ -12,14 +12,14 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
-from busyblocks.models import BusyBlock
+from busyblocks.models import BusyBlock, BusyBlockQuerySet
+from busyblocks.prepared import Key, keys_of, revised
 from calendars.models import Calendar, CalendarAccount, WithheldEvent
 from calendars.providers import Snapshot
 from calendars.sync.plan import Words
-from tenancy.models import bump_revision
 
 # Ids of one statement.
 _BATCH = 1000
@@ -65,10 +65,13 @@ def is_suspicious(absent: int, total: int) -> bool:
     return many or absent == total
 
 
-def implied_deletions(calendar: Calendar, shown: Shown, snapshot: Snapshot, *, now: datetime) -> Deletions:
+def implied_deletions(
+    calendar: Calendar, shown: Shown, snapshot: Snapshot, series: set[Key], *, now: datetime
+) -> Deletions:
     """Delete, or hold, the calendar's rows inside the snapshot's window that are not among what was shown.
 
-    Call it in the mirror's transaction, after the pages were applied.
+    The series of which a row was deleted are added to `series`. Call it in the mirror's transaction, after the pages
+    were applied.
     """
     rows = BusyBlock.objects.filter(origin=calendar.origin_id)
     if snapshot.window is not None:
@@ -90,13 +93,14 @@ def implied_deletions(calendar: Calendar, shown: Shown, snapshot: Snapshot, *, n
         held = [item for item in absent if item[1] is None or item[1] > confirmed_before]
     gone = set(absent) - set(held)
     for pks in _batches([pk for _, _, pk in gone]):
+        series |= keys_of(BusyBlock.objects.filter(pk__in=pks))
         BusyBlock.objects.filter(pk__in=pks).delete()
     for pks in _batches([pk for _, since, pk in held if since is None]):
         BusyBlock.objects.filter(pk__in=pks).update(absent_since=now)
     return Deletions(deleted=len({event_id for event_id, _, _ in gone}), held=len(held))
 
 
-def held_rows(account: CalendarAccount) -> QuerySet[BusyBlock]:
+def held_rows(account: CalendarAccount) -> BusyBlockQuerySet:
     """What would go if the brake were cleared now, by time."""
     return BusyBlock.objects.filter(origin__calendar__account=account, absent_since__isnull=False)
 
@@ -108,12 +112,14 @@ def clear(account: CalendarAccount) -> int:
     """
     with transaction.atomic():
         locked = CalendarAccount.objects.select_for_update().defer("credentials").get(pk=account.pk)
-        pks = list(held_rows(locked).values_list("pk", flat=True))
+        held = held_rows(locked)
+        series = keys_of(held)
+        pks = list(held.values_list("pk", flat=True))
         for some in _batches(pks):
             BusyBlock.objects.filter(pk__in=some).delete()
         Calendar.objects.filter(account=locked).update(held_count=0)
         if pks:
-            bump_revision(locked.user_id, at=timezone.now())
+            revised(locked.user_id, at=timezone.now(), series=series)
     return len(pks)
 
 

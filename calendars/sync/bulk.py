@@ -7,15 +7,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection, models
+from django.db import models
 from django.utils import timezone
 
+from busyblocks import copying
 from busyblocks.entries import ENTRY_COLUMNS
 from busyblocks.models import BusyBlock
 
 # What a mirrored row says again at each change.
 _WRITTEN = [*ENTRY_COLUMNS, "recurs_until", "absent_since", "updated_at"]
-_INSERTED = [field for field in BusyBlock._meta.concrete_fields if not field.primary_key]
+_INSERTED = [field for field in BusyBlock._meta.concrete_fields if not field.primary_key and not field.generated]
 _AS_JSON = tuple(number for number, field in enumerate(_INSERTED) if isinstance(field, models.JSONField))
 
 
@@ -23,17 +24,14 @@ def insert(rows: Sequence[BusyBlock]) -> None:
     """New rows, all or none; their keys are not filled in. Raises the database's own errors."""
     if not rows:
         return
-    if connection.vendor != "postgresql":
+    if not copying.can_copy():
         BusyBlock.objects.bulk_create(rows)
         return
-    quoted = connection.ops.quote_name
-    columns = ", ".join(quoted(field.column) for field in _INSERTED)
     now = timezone.now()
-    statement = f"COPY {quoted(BusyBlock._meta.db_table)} ({columns}) FROM STDIN"
-    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            row.created_at = row.updated_at = now
-            copy.write_row(_values(row))
+    for row in rows:
+        row.created_at = row.updated_at = now
+    columns = [field.column for field in _INSERTED]
+    copying.copy(BusyBlock._meta.db_table, columns, map(_values, rows))
 
 
 def rewrite(rows: Sequence[BusyBlock]) -> None:

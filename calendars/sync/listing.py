@@ -6,11 +6,11 @@ from django.conf import settings
 from django.db import transaction
 
 from busyblocks.models import Origin
+from busyblocks.prepared import revised
 from calendars.models import Calendar, CalendarAccount
 from calendars.providers import RemoteCalendar
 from calendars.sync import lease as leases
 from calendars.sync.lease import Lease
-from tenancy.models import bump_revision
 
 
 def reconcile(lease: Lease, remote: list[RemoteCalendar], *, state: dict[str, object], now: datetime) -> None:
@@ -76,4 +76,4 @@ def _retire(account: CalendarAccount, missing: list[Calendar], *, now: datetime)
             Calendar.objects.filter(pk=calendar.pk).update(missing_since=now)
         elif calendar.missing_since <= now - settings.BRAKE_CONFIRM_AFTER:
             calendar.origin.delete()
-            bump_revision(account.user_id, at=now)
+            revised(account.user_id, at=now)

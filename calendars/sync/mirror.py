@@ -11,11 +11,12 @@ from datetime import datetime
 
 import structlog
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from busyblocks.entries import ENTRY_COLUMNS, Entry
 from busyblocks.errors import RuleRefused
-from busyblocks.models import BusyBlock
+from busyblocks.models import BusyBlock, BusyBlockQuerySet
+from busyblocks.prepared import Key, key_of, keys_of, revised
 from busyblocks.recurrence import recurs_until
 from calendars.models import AccountRun, Calendar, CalendarAccount, WithheldEvent
 from calendars.providers import Delta, Snapshot, Withheld
@@ -25,7 +26,6 @@ from calendars.sync.brake import Shown, implied_deletions
 from calendars.sync.lease import Lease
 from calendars.sync.plan import Actions, StoredRow, Words, last_words, names_master, plan
 from calendars.sync.spool import Spool
-from tenancy.models import bump_revision
 
 log = structlog.get_logger("sync")
 
@@ -68,13 +68,14 @@ def apply(
         )
         if current is None or not current.sync_enabled or current.cursor != calendar.cursor:
             return Changes()
-        changes, anything, shown = _apply_pages(account, current, spool)
+        series: set[Key] = set()
+        changes, anything, shown = _apply_pages(account, current, spool, series)
         if isinstance(end, Snapshot):
-            deletions = implied_deletions(current, shown, end, now=now)
+            deletions = implied_deletions(current, shown, end, series, now=now)
             changes += Changes(deleted=deletions.deleted, held=deletions.held)
             anything = anything or bool(deletions.deleted)
         if anything:
-            bump_revision(account.user_id, at=now)
+            revised(account.user_id, at=now, series=series)
         # While rows are held back, each sync reads everything: only a full read can prove or disprove absence.
         Calendar.objects.filter(pk=current.pk).update(
             cursor="" if changes.held else end.cursor,
@@ -87,15 +88,20 @@ def apply(
     return changes
 
 
-def _apply_pages(account: CalendarAccount, calendar: Calendar, spool: Spool) -> tuple[Changes, bool, Shown]:
-    """What changed; whether any reader can see it; and what the remote has, by all that it said."""
+def _apply_pages(
+    account: CalendarAccount, calendar: Calendar, spool: Spool, series: set[Key]
+) -> tuple[Changes, bool, Shown]:
+    """What changed; whether any reader can see it; and what the remote has, by all that it said.
+
+    The series of which a row was written or deleted are added to `series`.
+    """
     total, anything = Changes(), False
     shown = Shown()
     for batch in spool.batches():
         words = last_words(batch)
         shown.add(words)
         actions = plan(_stored(calendar, words), words)
-        refused = _write(account, calendar, actions)
+        refused = _write(account, calendar, actions, series)
         _remember_withheld(calendar, words, refused)
         total += Changes(
             created=actions.created_events,
@@ -122,8 +128,10 @@ def _stored(calendar: Calendar, words: Words) -> dict[str, list[StoredRow]]:
     return found
 
 
-def _write(account: CalendarAccount, calendar: Calendar, actions: Actions) -> list[Withheld]:
+def _write(account: CalendarAccount, calendar: Calendar, actions: Actions, series: set[Key]) -> list[Withheld]:
     """Do what the plan says; what the database itself refuses is withheld, one event at a time."""
+    if changed := [*actions.delete, *(pk for pk, _ in actions.update)]:
+        series |= keys_of(rows_of(changed))
     if actions.delete:
         rows_of(actions.delete).delete()
     if actions.returned:
@@ -136,6 +144,7 @@ def _write(account: CalendarAccount, calendar: Calendar, actions: Actions) -> li
             rows.append(_row(account, calendar, entry, pk=pk))
         except RuleRefused as error:
             refused.append(Withheld(external_event_id=entry.external_event_id, etag=entry.etag, reason=str(error)))
+    series.update(key for row in rows if (key := key_of(row)))
     for some in _batches(rows):
         try:
             with transaction.atomic():
@@ -207,7 +216,7 @@ def _count(run_pks: Iterable[int], changes: Changes) -> None:
         )
 
 
-def rows_of(pks: list[int]) -> QuerySet[BusyBlock]:
+def rows_of(pks: list[int]) -> BusyBlockQuerySet:
     return BusyBlock.objects.filter(pk__in=pks)
 
 

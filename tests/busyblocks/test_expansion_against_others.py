@@ -34,7 +34,7 @@ RULES = [
 ZERO = timedelta(0)
 
 
-def _series(dice: random.Random) -> list[Entry]:
+def random_series(dice: random.Random) -> list[Entry]:
     """A master with a synchronised DTSTART (elsewhere readers differ by design), EXDATEs, RDATEs and overrides.
 
     Times keep clear of the hours in which clocks change: there readers differ, and our own tables decide.
@@ -140,7 +140,7 @@ def test_25_series_expand_as_in_recurring_ical_events(seed: int) -> None:
     dice = random.Random(seed)
     compared = 0
     for _ in range(25):
-        entries = _series(dice)
+        entries = random_series(dice)
         start = entries[0].start_time.replace(hour=0, minute=0) + timedelta(days=dice.randint(-60, 300))
         span = Span(start, start + timedelta(days=dice.randint(1, 120)))
         ours = [(instance.start, instance.end) for instance in expand(entries, span)]

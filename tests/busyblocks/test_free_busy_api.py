@@ -104,7 +104,7 @@ def test_rule_that_costs_too_much_is_a_clear_answer(
     api: APIClient, alice: CrmUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(alice, *(timed("2020-03-02 09:00", uid=f"u{n}", rule="FREQ=DAILY") for n in range(5)))
-    monkeypatch.setattr("busyblocks.freebusy.REQUEST_STEPS", 1000)
+    monkeypatch.setattr("busyblocks.taken.REQUEST_STEPS", 1000)
     response = api.get(f"{FREE_BUSY}?start_time=2026-03-01&end_time=2027-03-01")
     assert response.status_code == 422
     assert response.json()["errors"][0]["source"] == {"parameter": "end_time"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from busyblocks import freebusy
+from busyblocks import freebusy, prepared
 from busyblocks.entries import Entry
 from busyblocks.errors import SpanTooWide, UnknownZone
 from busyblocks.freebusy import Period
@@ -119,6 +119,45 @@ def test_series_moved_on_past_its_own_end_is_busy_where_it_went(alice: CrmUser) 
     assert _periods(alice) == [("02 09:00", "02 10:00", BUSY)]
 
 
+VENDORS = [
+    ("an override with an id of its own takes the place of its master's instance", SECOND, []),
+    ("an instance without a recurrence id stands alone beside the master", "", [("02 09:00", "02 10:00", BUSY)]),
+]
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+@pytest.mark.parametrize(("sentence", "recurrence_id", "expected"), VENDORS, ids=[row[0] for row in VENDORS])
+def test_override_that_names_its_series(
+    alice: CrmUser, sentence: str, recurrence_id: str, expected: list[tuple[str, str, str]], prepare: bool
+) -> None:
+    """Google's way: the override is an event of its own, and says of which series."""
+    origin = Origin.objects.create(user=alice, source=Source.GOOGLE)
+    write(alice, MASTER, origin=origin, external_event_id="abc")
+    moved = timed("2026-05-02 15:00", uid="s", recurrence_id=recurrence_id, series_id="abc")
+    write(alice, moved, origin=origin, external_event_id="abc_20260302T090000Z")
+    if prepare:
+        prepared.prepare(alice.pk, now=at("2026-03-01 00:00"))
+    assert _periods(alice) == expected
+    assert ("02 15:00", "02 16:00", BUSY) in _periods(alice, "2026-05-02 00:00", "2026-05-03 00:00")
+
+
+def test_override_that_names_its_series_may_move_all_later_instances(alice: CrmUser) -> None:
+    origin = Origin.objects.create(user=alice, source=Source.GOOGLE)
+    write(alice, timed("2026-02-01 09:00", uid="s", rule="FREQ=DAILY"), origin=origin, external_event_id="abc")
+    onward = timed(
+        "2026-02-20 12:00", uid="s", recurrence_id=moment("2026-02-20 09:00"), series_id="abc", this_and_future=True
+    )
+    write(alice, onward, origin=origin, external_event_id="abc_2")
+    assert _periods(alice) == [("02 12:00", "02 13:00", BUSY)]
+
+
+def test_called_off_meeting_leaves_what_its_calendar_still_has(alice: CrmUser) -> None:
+    origin = Origin.objects.create(user=alice, source=Source.GOOGLE)
+    write(alice, timed("2026-03-02 09:00", uid="m@cal", status="cancelled"), meeting_key=str(uuid.uuid4()))
+    write(alice, timed("2026-03-02 09:00", uid="m@cal"), origin=origin)
+    assert _periods(alice) == [("02 09:00", "02 10:00", BUSY)]
+
+
 def test_same_uid_in_two_calendars_is_two_series(alice: CrmUser) -> None:
     """Somebody invited twice: what one calendar moves, the other one still has."""
     for moved in (True, False):
@@ -192,9 +231,10 @@ def test_unknown_zone_and_too_wide_span_are_refused(alice: CrmUser) -> None:
         freebusy.check_width(span("2026-01-01", "2027-01-03"))
 
 
-def test_one_question_costs_three_queries(alice: CrmUser, django_assert_num_queries: object) -> None:
+def test_one_question_costs_four_queries(alice: CrmUser, django_assert_num_queries: object) -> None:
     write(alice, *(timed("2026-03-01 09:00", uid=f"u{n}", rule="FREQ=DAILY") for n in range(40)))
-    with django_assert_num_queries(3):  # type: ignore[operator]  # the zones of dates, rows, overrides
+    # The zones of dates, the horizon, rows, overrides.
+    with django_assert_num_queries(4):  # type: ignore[operator]
         _periods(alice)
 
 
