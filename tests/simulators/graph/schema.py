@@ -307,7 +307,7 @@ def _schema(ask: Ask, answer: Canned) -> Schema:
             return ME
         case ["calendars"]:
             return CALENDARS
-        case [*_, "delta"]:
+        case [*_, "delta" | "delta()"]:
             return CHANGES
         case [*_, "instances"]:
             return EVENTS

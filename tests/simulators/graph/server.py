@@ -135,7 +135,7 @@ class GraphSimulator(Simulator):
             # Graph itself would answer, with other ids and other times: nothing that a test should pass over.
             return error(400, "ErrorInvalidRequest", "The simulator wants the headers on every request.")
         match parts[2:]:
-            case ["calendarView", "delta"]:
+            case ["calendarView", "delta" | "delta()"]:
                 return self._delta(ask, mailbox, calendar, prefer)
             case ["events", event_id]:
                 return self._event(mailbox, calendar, event_id)
