@@ -64,8 +64,8 @@ def run(children: Children, kept: dict[str, str], *, port: int) -> None:
     children.wait_until(client.is_ready, what="The web server", seconds=_UP_SECONDS)
 
     say("Connecting the sample calendars and syncing them …")
-    client.connect(server.url, username=CALENDAR_USER, password=kept["calendar_password"], anew=moved)
-    result = client.sync()
+    account = client.connect(server.url, username=CALENDAR_USER, password=kept["calendar_password"], anew=moved)
+    result = client.sync(account)
     say(f"Synced: {result['events_created']} created, {result['events_updated']} updated.")
     feed_token = client.feed_token()
     connections.close_all()
