@@ -193,6 +193,7 @@ class Google(RuleBasedStateMachine):
             verdict = self.watched(lambda: synced(self.account))
         assert verdict.succeeded, verdict
         assert self.mirrored() == self.truth()
+        assert self.taken_out() == self.really_taken_out()
 
     def watched(self, sync: Any) -> Any:
         """No sync deletes what still exists inside the window."""
@@ -236,6 +237,15 @@ class Google(RuleBasedStateMachine):
             if datetime.now(UTC) - timedelta(days=80) < row.start_time < datetime.now(UTC) + timedelta(days=390)
             or row.recurring
         }
+
+    def taken_out(self) -> set[tuple[str, str]]:
+        """Instances that the ledger takes out of a series it has."""
+        found = rows(self.account)
+        return {key for key, row in found.items() if row.status == "cancelled" and (key[0], "") in found}
+
+    def really_taken_out(self) -> set[tuple[str, str]]:
+        events = self.google.calendars.events(ALICE).values()
+        return {key_of(event) for event in events if event["status"] == "cancelled"}
 
 
 def instance_at(week: int) -> str:
