@@ -193,6 +193,7 @@ KEY_SET_FETCHER = "integrations.keysets.fetch"
 CALENDAR_PROVIDERS = {
     "apple": "integrations.caldav.provider.AppleProvider",
     "caldav": "integrations.caldav.provider.CalDAVProvider",
+    "google": "integrations.google.provider.GoogleProvider",
     "ics": "integrations.ics.provider.IcsProvider",
     "outlook": "integrations.outlook.provider.OutlookProvider",
 }
