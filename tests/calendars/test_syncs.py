@@ -96,6 +96,7 @@ def test_lost_broker_is_logged_and_the_run_waits_for_the_sweep(
         raise OperationalError("Connection refused")
 
     monkeypatch.setattr(tasks.sync_account, "apply_async", refuse)
+    monkeypatch.setattr(doorbell, "_quiet_until", 0.0)
     account = mirrored_account()
     with travel(MONDAY, tick=False), django_capture_on_commit_callbacks(execute=True):
         run = syncs.start_for_user(account.user)
