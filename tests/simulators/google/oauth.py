@@ -122,9 +122,11 @@ class Authorization:
         self._codes[code] = _Code(grant, form["redirect_uri"], challenge, datetime.now(UTC), bool(grant.refresh_token))
         return self._back(form, code=code, scope=grant.scope)
 
-    def token(self, form: Mapping[str, str]) -> Canned:
-        """Codes and refresh tokens into access tokens."""
-        if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
+    def token(self, form: Mapping[str, str], authorization: str = "") -> Canned:
+        """Codes and refresh tokens into access tokens; the client's secret comes in the form or by Basic
+        (RFC 6749 §2.3.1)."""
+        by_form = (form.get("client_id"), form.get("client_secret")) == (CLIENT_ID, CLIENT_SECRET)
+        if not by_form and authorization != _BASIC:
             return _refused(401, "invalid_client", "The OAuth client was not found.")
         match form.get("grant_type"):
             case "authorization_code":
@@ -206,6 +208,7 @@ class Authorization:
         return token
 
 
+_BASIC = f"Basic {base64.b64encode(f'{CLIENT_ID}:{CLIENT_SECRET}'.encode()).decode()}"
 _HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 

@@ -105,7 +105,7 @@ class GoogleSimulator(Simulator):
                 granted = [value for name, value in parse_qsl(ask.body.decode()) if name == "granted"]
                 return self.oauth.answer(form_of(ask), granted)
             case "POST", "/token":
-                return self.oauth.token(form_of(ask))
+                return self.oauth.token(form_of(ask), header_of(ask, "Authorization"))
             case "POST", "/revoke":
                 return self.oauth.revoke(query_of(ask) | form_of(ask))
             case method, path if path.startswith(_API):
