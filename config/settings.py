@@ -237,6 +237,15 @@ OUTBOUND_TIMEOUT_SECONDS = env.integer("OUTBOUND_TIMEOUT_SECONDS", 20, least=1)
 ICS_MAX_BYTES = env.integer("ICS_MAX_BYTES", 16 * 1024 * 1024, least=1024)
 OUTBOUND_MAX_BYTES = env.integer("OUTBOUND_MAX_BYTES", 64 * 1024 * 1024, least=1024)
 SYNC_INTERVAL = timedelta(seconds=env.integer("SYNC_INTERVAL_SECONDS", 300, least=10))
+# What may be asked of each vendor: (requests, window in seconds, of each user apart), a little below what it grants.
+# https://developers.google.com/workspace/calendar/api/guides/quota, https://learn.microsoft.com/graph/throttling-limits
+CALENDAR_BUDGETS = {
+    "google": (
+        (env.integer("GOOGLE_REQUESTS_PER_USER_AND_MINUTE", 540, least=1), 60, True),
+        (env.integer("GOOGLE_REQUESTS_PER_MINUTE", 9000, least=1), 60, False),
+    ),
+    "outlook": ((env.integer("OUTLOOK_REQUESTS_PER_MAILBOX_AND_TEN_MINUTES", 9000, least=1), 600, True),),
+}
 # Where vendors that tell of changes reach this service; they take https only. Where they do, polling is a safety net.
 PUSH_URL = env.url("PUSH_URL", PUBLIC_URL if SERVED_OVER_HTTPS else "")
 SYNC_INTERVAL_WITH_PUSH = timedelta(seconds=env.integer("SYNC_INTERVAL_WITH_PUSH_SECONDS", 1800, least=10))

@@ -1,9 +1,10 @@
 """The calendars of the accounts, and what could not be read from them."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -60,6 +61,7 @@ class CalendarAdmin(CompanyScopedAdmin):
         "last_synced_at",
         "last_error",
         "missing_since",
+        "told_until",
         "held_deletions",
         "rows",
         "unique_id",
@@ -96,6 +98,13 @@ class CalendarAdmin(CompanyScopedAdmin):
     def remote_id(self, calendar: Calendar) -> str:
         # The address of a remote feed opens it to whoever knows it.
         return "not shown" if calendar.account.provider == ProviderName.ICS else calendar.external_id
+
+    @admin.display(description="Changes are told until")
+    def told_until(self, calendar: Calendar) -> datetime | None:
+        """None: it is polled only."""
+        open_channels = calendar.push_channels.filter(opened_at__isnull=False, expires_at__gt=timezone.now())
+        latest: datetime | None = open_channels.aggregate(latest=Max("expires_at"))["latest"]
+        return latest
 
     @admin.display(description="Busy blocks")
     def rows(self, calendar: Calendar) -> str:

@@ -2,11 +2,13 @@
 
 from calendars.models import CalendarAccount
 from calendars.providers import Connection, Misconfigured, NoSuchProvider, Provider, provider_class
+from calendars.services import budgets
 from calendars.services.credentials import TokenKeeper
 
 
 def open_provider(account: CalendarAccount, keeper: TokenKeeper) -> Provider:
-    """The provider of an account; every request of it asks `keeper` first. Raises `Misconfigured`."""
+    """The provider of an account. Each of its requests asks `keeper.checkpoint` first, and is taken from the vendor's
+    budgets. Raises `Misconfigured`."""
     try:
         backend = provider_class(account.provider)
     except NoSuchProvider:
@@ -16,7 +18,7 @@ def open_provider(account: CalendarAccount, keeper: TokenKeeper) -> Provider:
             email=account.email,
             credentials=account.credentials or {},
             state=account.provider_state,
-            checkpoint=keeper.checkpoint,
+            checkpoint=budgets.checkpoint(account, keeper.checkpoint),
             access_token=keeper.access_token,
         )
     )

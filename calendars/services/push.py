@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.utils.crypto import constant_time_compare
 
 from calendars.models import CalendarAccount, PushChannel
+from calendars.models.account import CalendarAccountQuerySet
 from calendars.services.doorbell import ring
 
 log = structlog.get_logger("push")
@@ -98,7 +99,7 @@ def sweep(now: datetime) -> int:
     return len(pks)
 
 
-def _unseen() -> "QuerySet[CalendarAccount]":
+def _unseen() -> CalendarAccountQuerySet:
     return CalendarAccount.objects.filter(push_told__gt=F("push_seen"))
 
 

@@ -13,7 +13,7 @@ LONGEST_VENDOR_WAIT = timedelta(hours=24)
 def after_success(now: datetime, *, with_push: bool = False) -> datetime:
     """One SYNC_INTERVAL on, or where the vendor tells of changes one SYNC_INTERVAL_WITH_PUSH; give or take a tenth, so
     that accounts do not march in step."""
-    interval = settings.SYNC_INTERVAL_WITH_PUSH if with_push else settings.SYNC_INTERVAL
+    interval: timedelta = settings.SYNC_INTERVAL_WITH_PUSH if with_push else settings.SYNC_INTERVAL
     return now + interval * random.uniform(0.9, 1.1)  # noqa: S311 (spread, not secrecy)
 
 

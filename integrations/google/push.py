@@ -1,6 +1,7 @@
 """Notification channels (https://developers.google.com/workspace/calendar/api/guides/push)."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -45,6 +46,6 @@ def unwatch(client: Client, channel: Channel) -> None:
         raise refusal(reply)
 
 
-def _post(client: Client, path: str, body: dict[str, object]) -> Reply:
+def _post(client: Client, path: str, body: Mapping[str, object]) -> Reply:
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
     return client.session.request("POST", f"{client.base}/{path}", body=json.dumps(body).encode(), headers=headers)

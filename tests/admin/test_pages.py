@@ -12,7 +12,16 @@ from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from calendars.models import Calendar, CalendarAccount, Meeting, MeetingParticipant, MeetingUid, SyncRun
+from calendars.models import (
+    Calendar,
+    CalendarAccount,
+    Farewell,
+    Meeting,
+    MeetingParticipant,
+    MeetingUid,
+    PushChannel,
+    SyncRun,
+)
 from config.admin import navigation
 from icsfeeds.models import ICSToken
 from tenancy.admin.scope import BoundedPaginator
@@ -64,7 +73,7 @@ def pages(client: Client) -> dict[str, str]:
 
 def test_every_model_of_ours_has_a_page_or_a_place_on_one() -> None:
     models = {model for name in OURS for model in apps.get_app_config(name).get_models()}
-    assert models - set(REGISTERED) <= {MeetingParticipant, MeetingUid, *_helpers(models)}
+    assert models - set(REGISTERED) <= {MeetingParticipant, MeetingUid, PushChannel, Farewell, *_helpers(models)}
 
 
 def test_no_page_shows_a_secret() -> None:

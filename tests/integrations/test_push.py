@@ -75,8 +75,8 @@ def tended() -> int:
     return channels.ring_due(timezone.now())
 
 
-def google_message(google: GoogleSimulator, number: int = -1, **changes: str) -> Any:
-    return Client().post("/push/google", headers=google.push.messages[number] | changes)
+def google_message(google: GoogleSimulator, changes: dict[str, str] | None = None, *, number: int = -1) -> Any:
+    return Client().post("/push/google", headers=google.push.messages[number] | (changes or {}))
 
 
 def graph_message(*notifications: dict[str, Any]) -> Any:
@@ -125,7 +125,7 @@ def test_first_message_only_says_that_the_channel_is_open(google: GoogleSimulato
     tended()
     asked = len(google.asked)
     assert google.push.messages[0]["X-Goog-Resource-State"] == "sync"
-    assert google_message(google, 0).status_code == 204
+    assert google_message(google, number=0).status_code == 204
     assert len(google.asked) == asked
 
 
@@ -145,7 +145,7 @@ def test_forged_message_at_googles_door_does_nothing(
     tended()
     google.put(ALICE, "standup", timed("2026-03-20T09:00"))
     asked = len(google.asked)
-    response = google_message(google, **changes)
+    response = google_message(google, changes)
     assert (response.status_code, len(google.asked)) == (404, asked)
 
 
@@ -154,19 +154,13 @@ def test_channel_near_its_end_is_followed_by_another_and_then_closed(
 ) -> None:
     tended()
     (old,) = google.push.open
+    open_at_stop: list[int] = []
+    google.before(lambda: open_at_stop.append(len(google.push.open)), path="/channels/stop")
     with travel(timezone.now() + timedelta(days=6, hours=1), tick=False):
-        stopped_at = []
-        stop = google.push.stop
-
-        def watched_stop(user: str, wanted: Any) -> None:
-            stopped_at.append(len(google.push.open))
-            stop(user, wanted)
-
-        google.push.stop = watched_stop
         tended()
     (new,) = google.push.open
     assert new != old
-    assert stopped_at == [2]
+    assert open_at_stop == [2]
     assert PushChannel.objects.get().channel_id == new
 
 
