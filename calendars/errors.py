@@ -63,3 +63,12 @@ class AccessNotLasting(AuthorizationIncomplete):
 
     def __init__(self) -> None:
         super().__init__("The vendor gave access for an hour only.")
+
+
+class MeetingIsBooked(CalendarsError):
+    """A booking's time, words and people are another service's business."""
+
+    code = "meeting_is_booked"
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"The meeting was booked at {source}: change it there. Here it can be given to another user.")

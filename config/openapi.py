@@ -17,13 +17,22 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import Direction
+from rest_framework.serializers import UUIDField
 
 from config.openapi_paths import ANSWERS, OPERATIONS, PARAMETERS
 
 MEDIA_TYPES = ("application/json", "application/vnd.api+json")
-_VERBS = {"list": "list", "retrieve": "get", "create": "create", "update": "update", "destroy": "delete"}
+_VERBS = {
+    "list": "list",
+    "retrieve": "get",
+    "create": "create",
+    "update": "update",
+    "destroy": "delete",
+    "trash": "list_deleted",
+    "recover": "recover",
+}
 _REFUSALS = ("401", "403", "404", "422", "429", "4XX", "5XX")
-_STATUSES = {"list": "200", "retrieve": "200", "create": "201", "update": "200", "destroy": "204"}
+_STATUSES = {"create": "201", "destroy": "204"}
 
 
 class DocumentSchema(AutoSchema):
@@ -32,8 +41,13 @@ class DocumentSchema(AutoSchema):
     # A TenantViewSet; the library knows it as any view.
     view: Any
 
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        return self.view.action == "trash" or super()._is_list_view(serializer)
+
     def get_operation_id(self) -> str:
         name = self.view.resource_name + ("s" if self._is_list_view() else "")
+        if self.view.also_of_users and "{user_unique_id}" in self.path:
+            name = f"user_{name}"
         return OPERATIONS.get(self._key(), f"{_VERBS[self.view.action]}_{name}")
 
     def _key(self) -> tuple[str, str]:
@@ -89,7 +103,7 @@ class DocumentSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         by_hand = ANSWERS.get(self._key())
-        status, schema = by_hand or (_STATUSES[self.view.action], None)
+        status, schema = by_hand or (_STATUSES.get(self.view.action, "200"), None)
         answers: dict[str, Any] = {status: {"description": "Done, and nothing to say."}}
         if status != "204":
             described = schema or self._document(direction)
@@ -101,8 +115,8 @@ class DocumentSchema(AutoSchema):
 
     def _document(self, direction: Direction) -> dict[str, Any]:
         attributes = self.resolve_serializer(self._get_serializer(), direction).ref
-        # Rows have UUIDs; what is reckoned (free/busy) is named after its user.
-        is_row = "{id}" in self.path or self.view.action in {"list", "create"}
+        # Rows have UUIDs; users, and what is reckoned of them (free/busy), have the CRM's names.
+        is_row = isinstance(self._get_serializer().fields["id"], UUIDField)
         id_schema = {"type": "string", "format": "uuid"} if is_row else {"type": "string"}
         resource = _object(type={"const": self.view.resource_name}, id=id_schema, attributes=attributes)
         if self._is_list_view():

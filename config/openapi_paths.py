@@ -66,6 +66,7 @@ _ZONE = {
 OPERATIONS = {
     ("UserSyncViewSet", "create"): "sync_user_calendar",
     ("CompanySyncViewSet", "create"): "sync_company_calendars",
+    ("UserViewSet", "create"): "register_user",
 }
 # By view and action: status and body of the answer.
 ANSWERS: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
@@ -77,6 +78,7 @@ PARAMETERS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("BusyBlockViewSet", "list"): [*_span(required=False), _ZONE],
     ("FreeBusyViewSet", "retrieve"): [*_span(required=True), _ZONE],
     ("MeetingViewSet", "list"): _span(required=False),
+    ("MeetingViewSet", "trash"): _span(required=False),
     ("UserSyncViewSet", "create"): [_PREFER],
     ("CompanySyncViewSet", "create"): [_PREFER],
 }

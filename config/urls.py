@@ -23,6 +23,8 @@ urlpatterns = [
     path("", include("calendars.urls")),
     path("", include("icsfeeds.urls")),
     path("", include("integrations.urls")),
+    # Last: a user's id may hold slashes, and takes what no other path has taken.
+    path("", include("calendars.users_urls")),
 ]
 
 handler500 = "config.jsonapi.fallbacks.server_error"

@@ -33,6 +33,8 @@ class TenantViewSet(GenericViewSet[Any]):
     filterable: ClassVar[Mapping[str, Filter]] = {}
     company_lookup: ClassVar[str] = "company"
     user_lookup: ClassVar[str | None] = "user"
+    # Whether the same rows are reached under /users/:user_unique_id/ too.
+    also_of_users: ClassVar[bool] = False
 
     @property
     def caller(self) -> Caller:

@@ -83,6 +83,11 @@ class Meeting(models.Model):
     def __str__(self) -> str:
         return f"{self.start_time:%Y-%m-%d %H:%M} {self.status}"
 
+    @property
+    def made_here(self) -> bool:
+        """Whether its time and words are changed here; those of a booking change where it was booked."""
+        return self.source == MANUAL
+
 
 class MeetingUid(models.Model):
     """A name that the meeting's source has used for it: a rescheduled booking keeps its old uids as aliases.

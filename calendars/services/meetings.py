@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from busyblocks.entries import fbtype_of
 from busyblocks.models import BusyBlock, EventStatus, Transparency
 from busyblocks.prepared import revised
-from calendars.errors import MeetingEndsBeforeItStarts
+from calendars.errors import MeetingEndsBeforeItStarts, MeetingIsBooked
 from calendars.models import Meeting, MeetingParticipant
 from calendars.models.meeting import MeetingStatus, ParticipantRole
 from tenancy.models import Company, CrmUser
@@ -255,6 +255,12 @@ def remove(meeting: Meeting, *, now: datetime) -> None:
     with transaction.atomic():
         _forget_rows(meeting, now=now)
         meeting.delete()
+
+
+def check_made_here(meeting: Meeting) -> None:
+    """Raises `MeetingIsBooked` for a meeting that another source decides."""
+    if not meeting.made_here:
+        raise MeetingIsBooked(meeting.source)
 
 
 def of_user(meetings: QuerySet[Meeting], unique_id: str) -> QuerySet[Meeting]:

@@ -126,10 +126,33 @@ def test_every_operation_answers_as_described(client, acme, alice):
     assert free_busy.json()["data"]["attributes"]["periods"]
     ask("delete", f"{USER}/busy_blocks/{block}", status=204)
 
-    # Meetings
-    meeting = a_meeting(alice)
-    ask("get", f"{USER}/meetings", status=200)
-    ask("get", f"{USER}/meetings/{meeting.unique_id}", status=200)
+    # Users and meetings
+    ask(
+        "put",
+        USER,
+        {"user": {"email": "alice@acme.example", "name": "Alice", "time_zone": "Europe/Berlin"}},
+        status=200,
+    )
+    ask("post", f"{USER}/register", {"user": {"email": "alice@acme.example", "name": "Alice"}}, status=201)
+    ask("get", USER, status=200)
+    ask("get", "/users", status=200)
+    a_meeting(alice)
+    for under in ("", USER):
+        ask("get", f"{under}/meetings", status=200)
+        made = {
+            "meeting": {"title": "Call", "start_time": BLOCK["start_time"], "time_quantity": 1, "time_unit": "hour"}
+        }
+        meeting = ask("post", f"{under}/meetings", made, status=201).json()["data"]["id"]
+        ask("get", f"{under}/meetings/{meeting}", status=200)
+        ask("put", f"{under}/meetings/{meeting}", {"meeting": {"meeting_score": 4.5}}, status=200)
+        ask("delete", f"{under}/meetings/{meeting}", status=204)
+    ask("get", "/meetings/trash/show", status=200)
+    ask("put", f"/meetings/{meeting}/recover", {}, status=200)
+    people = f"/meetings/{meeting}/participants"
+    person = ask("post", people, {"participant": {"email": "carol@example.com"}}, status=201).json()["data"]["id"]
+    ask("get", people, status=200)
+    ask("get", f"{people}/{person}", status=200)
+    ask("delete", f"{people}/{person}", status=204)
 
     # Feeds
     token = ask("post", f"{USER}/ics_tokens", {"ics_token": {"label": "Team"}}, status=201).json()["data"]

@@ -112,6 +112,64 @@ seen.feed = { status: feed.status, text: await feed.text() };
 await crm.icsTokens.delete(USER, token.uniqueId);
 seen.tokensLeft = await crm.icsTokens.list(USER);
 
+// Meetings and users ---------------------------------------------------------------------------------------------------
+const meeting = await crm.meetings.create({
+  code: 'M-1',
+  title: 'Consultation',
+  meetingType: 'consultation',
+  description: 'First talk',
+  scheduledAt: new Date('2026-03-05T10:00:00Z'),
+  timeUnit: 'minutes',
+  timeQuantity: 45,
+  timezone: 'Europe/Berlin',
+  userUniqueId: USER,
+  accountUniqueId: 'account-1',
+  meetingLocation: 'Room 4',
+  meetingUrl: 'https://video.example/1',
+  payload: { deal: 7 },
+});
+seen.meetingCreated = meeting;
+seen.meetingPlain = await crm.meetings.create({
+  code: 'M-2',
+  title: 'All day',
+  startTime: new Date('2026-03-06T00:00:00Z'),
+  endTime: new Date('2026-03-07T00:00:00Z'),
+  allDay: true,
+});
+seen.meetingGot = await crm.meetings.get(meeting.uniqueId);
+seen.meetingUpdated = await crm.meetings.update(meeting.uniqueId, {
+  title: 'Second talk',
+  startTime: new Date('2026-03-05T11:00:00Z'),
+  endTime: new Date('2026-03-05T12:00:00Z'),
+  meetingScore: 4.5,
+  status: 'pending',
+});
+seen.meetings = await crm.meetings.list();
+seen.meetingsOfUser = await crm.meetings.list({ userUniqueId: USER, meetingType: 'consultation', accountUniqueId: 'account-1' });
+seen.meetingsSorted = await crm.meetings.list({ sortBy: 'start_time', sortOrder: 'desc', page: 1, perPage: 1 });
+seen.meetingsPending = await crm.meetings.list({ status: 'pending' });
+seen.meetingsFound = await crm.meetings.search('second', { page: 1, perPage: 5 });
+seen.meetingsByUser = await crm.users.getMeetings(USER);
+const person = await crm.meetingParticipants.create(meeting.uniqueId, {
+  participantUniqueId: 'contact-1',
+  participantEmail: 'client@example.com',
+  participantName: 'Client',
+  participantPhone: '+1 555 0100',
+  participantType: 'client',
+});
+seen.participantCreated = person;
+seen.participants = await crm.meetingParticipants.list(meeting.uniqueId, { role: 'client', sortBy: 'name' });
+await crm.meetingParticipants.delete(meeting.uniqueId, person.uniqueId);
+seen.participantsLeft = await crm.meetingParticipants.list(meeting.uniqueId);
+await crm.meetings.delete(meeting.uniqueId);
+seen.meetingsLeft = await crm.meetings.list();
+seen.meetingsDeleted = await crm.meetings.listDeleted({ page: 1, perPage: 10 });
+seen.meetingGone = await refused(() => crm.meetings.get(meeting.uniqueId));
+seen.meetingRecovered = await crm.meetings.recover(meeting.uniqueId);
+seen.userRegistered = await crm.users.register(USER, { email: 'user@acme.example', name: 'A User' });
+seen.userGot = await crm.users.get(USER);
+seen.users = await crm.users.list({ search: 'acme.example' });
+
 // The rest, and refusals ---------------------------------------------------------------------------------------------
 await crm.calendarAccounts.delete(USER, first.uniqueId);
 seen.accountsLeft = await crm.calendarAccounts.list(USER);

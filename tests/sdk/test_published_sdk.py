@@ -91,6 +91,8 @@ def test_the_walk(walked):
     syncs(walked)
     busy_blocks(walked)
     ics_tokens(walked)
+    meetings(walked)
+    users(walked)
     refusals(walked)
     assert set(walked["statuses"]) == {200, 201, 204}
 
@@ -169,6 +171,57 @@ def ics_tokens(walked):
     assert walked["feed"]["status"] == 200
     assert walked["feed"]["text"].startswith("BEGIN:VCALENDAR\r\n")
     assert [token["id"] for token in walked["tokensLeft"]["data"]] == [walked["tokenPlain"]["id"]]
+
+
+def meetings(walked):
+    created = walked["meetingCreated"]
+    assert created["id"] == created["uniqueId"]
+    assert (created["code"], created["title"], created["meetingType"]) == ("M-1", "Consultation", "consultation")
+    assert (created["startTime"], created["endTime"]) == ("2026-03-05T10:00:00.000Z", "2026-03-05T10:45:00.000Z")
+    assert (created["scheduledAt"], created["timeUnit"], created["timeQuantity"]) == (
+        "2026-03-05T10:00:00.000Z",
+        "minutes",
+        45,
+    )
+    assert (created["timezone"], created["userUniqueId"]) == ("Europe/Berlin", "user-uuid-123")
+    assert (created["accountUniqueId"], created["meetingLocation"]) == ("account-1", "Room 4")
+    assert (created["meetingUrl"], created["payload"]) == ("https://video.example/1", {"deal": 7})
+    assert (created["status"], created["enabled"], created["allDay"]) == ("active", True, False)
+    plain = walked["meetingPlain"]
+    assert (plain["allDay"], plain["userUniqueId"]) == (True, "")
+    assert (plain["startTime"], plain["endTime"]) == ("2026-03-06T00:00:00.000Z", "2026-03-07T00:00:00.000Z")
+
+    assert walked["meetingGot"] == created
+    updated = walked["meetingUpdated"]
+    assert (updated["title"], updated["status"], updated["meetingScore"]) == ("Second talk", "pending", 4.5)
+    assert (updated["startTime"], updated["timeQuantity"]) == ("2026-03-05T11:00:00.000Z", 60)
+    assert updated["description"] == "First talk"
+    assert titles(walked["meetings"]) == ["Second talk", "All day"]
+    assert titles(walked["meetingsOfUser"]) == ["Second talk"]
+    assert titles(walked["meetingsSorted"]) == ["All day"]
+    assert walked["meetingsSorted"]["meta"] == {"currentPage": 1, "totalPages": 2, "totalCount": 2, "perPage": 1}
+    assert titles(walked["meetingsPending"]) == ["Second talk"]
+    assert titles(walked["meetingsFound"]) == ["Second talk"]
+    assert [meeting["title"] for meeting in walked["meetingsByUser"]] == ["Second talk"]
+
+    person = walked["participantCreated"]
+    assert (person["email"], person["name"], person["role"]) == ("client@example.com", "Client", "client")
+    assert (person["contactUniqueId"], person["meetingUniqueId"]) == ("contact-1", created["id"])
+    assert [row["id"] for row in walked["participants"]["data"]] == [person["id"]]
+    assert walked["participantsLeft"]["data"] == []
+
+    assert titles(walked["meetingsLeft"]) == ["All day"]
+    assert titles(walked["meetingsDeleted"]) == ["Second talk"]
+    assert (walked["meetingGone"]["status"], walked["meetingGone"]["code"]) == (404, "not_found")
+    assert walked["meetingRecovered"]["id"] == created["id"]
+
+
+def users(walked):
+    registered = walked["userRegistered"]
+    assert (registered["uniqueId"], registered["email"]) == ("user-uuid-123", "user@acme.example")
+    assert (registered["name"], registered["enabled"]) == ("A User", True)
+    assert walked["userGot"]["email"] == "user@acme.example"
+    assert [user["id"] for user in walked["users"]["data"]] == ["user-uuid-123"]
 
 
 def refusals(walked):

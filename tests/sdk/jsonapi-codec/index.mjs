@@ -11,7 +11,8 @@ function resource(value, mapper) {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw new TypeError(`expected a resource object, got ${JSON.stringify(value)}`);
   }
-  if (value.type !== mapper.type) {
+  // The SDK's own mappers write their types in two manners: "Meeting", "meeting_participant".
+  if (value.type.toLowerCase() !== mapper.type.toLowerCase()) {
     throw new TypeError(`expected a resource of type ${mapper.type}, got ${value.type}`);
   }
   if (typeof value.id !== 'string' || value.id === '') {
