@@ -184,9 +184,9 @@ def _load(lease: Lease) -> CalendarAccount:
 
 
 def _refuse_unready(account: CalendarAccount, *, now: datetime) -> None:
-    if not account.connected:
-        said = account.last_error.removesuffix(f" {ReconnectNeeded.advice}")
-        raise ReconnectNeeded(said or "The account has not been connected yet.")
+    # Credentials that were refused are not polled with, but somebody who asks may have mended it at the vendor.
+    if account.credentials is None:
+        raise ReconnectNeeded("The account has not been connected yet.")
     if account.vendor_retry_at is not None and account.vendor_retry_at > now:
         raise Throttled(
             f"The server asked to be left alone until {account.vendor_retry_at:%H:%M} UTC.",

@@ -49,6 +49,7 @@ def _verdict(
 ) -> dict[str, object]:
     if failure is None and not complaints:
         return {
+            "connected": True,
             "status": AccountStatus.ACTIVE,
             "last_synced_at": now,
             "next_attempt_at": pace.after_success(now, with_push=channels.covers(lease.account_pk, now=now)),
@@ -61,7 +62,7 @@ def _verdict(
     values: dict[str, object] = {"status": AccountStatus.ERROR, "failures": failures}
     if failure is None:
         code = "deletions_held" if held else "calendar_failed"
-        values |= {"last_error": " ".join(complaints), "last_error_code": code}
+        values |= {"connected": True, "last_error": " ".join(complaints), "last_error_code": code}
     else:
         values |= {"last_error": f"{failure.reason} {failure.advice}", "last_error_code": failure.code}
     retry = pace.after_failure(now, failures=failures)

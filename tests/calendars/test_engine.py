@@ -234,8 +234,8 @@ def test_calendar_that_goes_on_failing_does_not_slow_the_others_down(
 def test_refused_account_says_the_same_however_often_it_is_asked(
     server: MemoryCalendarServer, account: CalendarAccount
 ) -> None:
-    server.fail_next(ReconnectNeeded("The server refused the password."), on="calendars")
     for _ in range(3):
+        server.fail_next(ReconnectNeeded("The server refused the password."), on="calendars")
         synced(account)
     assert fresh(account).last_error == "The server refused the password. Connect the account again."
 

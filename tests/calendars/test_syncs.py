@@ -50,14 +50,24 @@ def test_accounts_that_were_never_connected_are_no_part_of_a_run(server: MemoryC
 
 def test_account_that_lost_its_connection_is_part_of_a_run_and_says_so(server: MemoryCalendarServer) -> None:
     account = mirrored_account()
-    CalendarAccount.objects.update(
-        connected=False, last_error_code="reconnect_needed", last_error="The server refused the password."
-    )
+    server.password = "changed"
+    engine.sync_account(account.pk, due_at=timezone.now())
     run = syncs.start_for_user(account.user)
     engine.sync_account(account.pk)
     run.refresh_from_db()
     assert run.status == "failed"
-    assert "refused the password" in run.account_runs.get().error
+    assert "refused the user name or password" in run.account_runs.get().error
+
+
+def test_whoever_asks_has_refused_credentials_tried_again(server: MemoryCalendarServer) -> None:
+    account = mirrored_account()
+    server.password = "changed"
+    engine.sync_account(account.pk, due_at=timezone.now())
+    server.password = "secret"
+    syncs.start_for_user(account.user)
+    engine.sync_account(account.pk)
+    account.refresh_from_db()
+    assert (account.connected, account.status, account.last_error) == (True, "active", "")
 
 
 def test_company_s_run_covers_its_accounts_and_nobody_else_s(
