@@ -86,5 +86,5 @@ def items_of(page: JSON) -> list[JSON]:
 
 def text_of(item: JSON, name: str) -> str:
     """A member that is a text; "" for none, and for what is no text."""
-    value = item.get(name)
+    value = item.get(name, "")
     return value if isinstance(value, str) else ""

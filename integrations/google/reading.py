@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from busyblocks import zones as ledger_zones
@@ -23,11 +24,15 @@ _SERIES = frozenset({"RRULE", "EXRULE", "RDATE", "EXDATE"})
 # "<id of the series>_<original start>", of instances; the later halves of split series end in "_R…" instead.
 _INSTANCE_ID = re.compile(r"(?P<series>.+)_(?P<start>\d{8}(?:T\d{6}Z)?)", re.ASCII | re.DOTALL)
 _TEXTS = (("summary", "SUMMARY"), ("description", "DESCRIPTION"), ("location", "LOCATION"))
-_STATUSES = {"cancelled": "CANCELLED", "tentative": "TENTATIVE"}
-# An unknown kind of event counts as busy, like all that are not named here.
-_KINDS = {"workingLocation": "WORKINGELSEWHERE", "outOfOffice": "OOF"}
-_ANSWERS = {"needsAction": "NEEDS-ACTION", "declined": "DECLINED", "tentative": "TENTATIVE", "accepted": "ACCEPTED"}
-_VISIBILITIES = {"": "", "default": "", "public": "PUBLIC", "confidential": "CONFIDENTIAL"}
+# Members whose words become a property's, and what an unknown word means; "" where the property is then left out. An
+# unknown kind of event counts as busy, as an unknown answer does.
+_WORDS = (
+    ("status", "STATUS", {"cancelled": "CANCELLED", "tentative": "TENTATIVE"}, ""),
+    ("transparency", "TRANSP", {"transparent": "TRANSPARENT"}, ""),
+    ("visibility", "CLASS", {"default": "", "public": "", "confidential": "CONFIDENTIAL"}, "PRIVATE"),
+    ("eventType", "X-MICROSOFT-CDO-BUSYSTATUS", {"workingLocation": "WORKINGELSEWHERE", "outOfOffice": "OOF"}, ""),
+)
+_ANSWERS = {"needsAction": "NEEDS-ACTION", "declined": "DECLINED", "tentative": "TENTATIVE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,11 @@ def entry_of(item: JSON, identity: Identity, *, time_zone: str) -> Entry:
     """
     if identity.series and not identity.original:
         raise NotUnderstood("It is an instance of a series, and does not say which.")
-    reader = Reader(owner_email=_OWNER, time_zone=time_zone)
     try:
         event = _properties(item, identity, time_zone)
     except OverflowError:
         raise NotUnderstood("It lies outside the years that can be reckoned with.") from None
-    return reader.entry(event, external_event_id=identity.external_event_id, etag=text_of(item, "etag"))
+    return _reader(time_zone).entry(event, external_event_id=identity.external_event_id, etag=text_of(item, "etag"))
 
 
 def cancelled_instance(identity: Identity) -> Entry:
@@ -85,16 +89,18 @@ def cancelled_instance(identity: Identity) -> Entry:
     return entry_of({"status": "cancelled"}, identity, time_zone="UTC")
 
 
+@lru_cache(maxsize=64)
+def _reader(time_zone: str) -> Reader:
+    return Reader(owner_email=_OWNER, time_zone=time_zone)
+
+
 def _properties(item: JSON, identity: Identity, time_zone: str) -> Event:
-    event: Event = {
-        "UID": [("", readable(text_of(item, "iCalUID")))],
-        "STATUS": [("", _STATUSES.get(text_of(item, "status"), "CONFIRMED"))],
-        "SEQUENCE": [("", str(item.get("sequence", 0)))],
-        "CLASS": [("", _VISIBILITIES.get(text_of(item, "visibility"), "PRIVATE"))],
-        "X-MICROSOFT-CDO-BUSYSTATUS": [("", _KINDS.get(text_of(item, "eventType"), ""))],
-    }
-    if item.get("transparency") == "transparent":
-        event["TRANSP"] = [("", "TRANSPARENT")]
+    event: Event = {"UID": [("", readable(text_of(item, "iCalUID")))]}
+    if sequence := item.get("sequence"):
+        event["SEQUENCE"] = [("", str(sequence))]
+    for name, property_name, meanings, otherwise in _WORDS:
+        if (word := text_of(item, name)) and (meaning := meanings.get(word, otherwise)):
+            event[property_name] = [("", meaning)]
     for name, property_name in _TEXTS:
         if text := text_of(item, name):
             event[property_name] = [("", readable(text).replace("\\", "\\\\"))]
@@ -122,12 +128,12 @@ def _add_series(event: Event, lines: Any) -> None:
 
 def _add_answer(event: Event, item: JSON) -> None:
     attendees = item.get("attendees")
-    for attendee in attendees if isinstance(attendees, list) else ():
-        if isinstance(attendee, dict) and attendee.get("self") is True:
-            answer = _ANSWERS.get(text_of(attendee, "responseStatus"), "")
-            event["ATTENDEE"] = [(f";PARTSTAT={answer}" if answer else "", _OWNER_PROPERTY[1])]
+    attendees = attendees if isinstance(attendees, list) else []
+    own = [one for one in attendees if isinstance(one, dict) and one.get("self") is True]
+    if own and (answer := _ANSWERS.get(text_of(own[0], "responseStatus"))):
+        event["ATTENDEE"] = [(f";PARTSTAT={answer}", _OWNER_PROPERTY[1])]
     organizer = item.get("organizer")
-    if isinstance(organizer, dict) and organizer.get("self") is True:
+    if "ATTENDEE" in event and isinstance(organizer, dict) and organizer.get("self") is True:
         event["ORGANIZER"] = [_OWNER_PROPERTY]
 
 
