@@ -107,7 +107,7 @@ class Vendor:
         if reply.status == 200:
             return self._tokens(reply)
         said = self._refusal(reply)
-        if said.get("error") in {"invalid_grant", "invalid_request"}:
+        if said.get("error") in {"invalid_grant", "invalid_request", "redirect_uri_mismatch"}:
             raise AuthorizationRefused(
                 f"{self.label} does not accept this code: it is good for one use, for some minutes, and for the "
                 "address that it was sent to."
