@@ -11,16 +11,15 @@ log = structlog.get_logger("doorbell")
 
 # A broker that hangs costs whoever rings some seconds; for so long after that nobody of this process tries again.
 _QUIET_SECONDS = 10.0
-_quiet_until = 0.0
+_quiet = {"until": 0.0}
 
 
 def ring(task_name: str, *args: Any, queue: str) -> None:
     """Send a task by its name; call it on commit. A broker that cannot be reached is logged, never raised."""
-    global _quiet_until
-    if time.monotonic() < _quiet_until:
+    if time.monotonic() < _quiet["until"]:
         return
     try:
         current_app.tasks[task_name].apply_async(args=args, queue=queue)
     except (OperationalError, OSError) as error:
-        _quiet_until = time.monotonic() + _QUIET_SECONDS
+        _quiet["until"] = time.monotonic() + _QUIET_SECONDS
         log.warning("broker_unreachable", task=task_name, error=type(error).__name__)

@@ -80,7 +80,9 @@ def orphaned(now: datetime) -> QuerySet[AccountRun]:
     taken_up = Q(status=RunState.IN_PROGRESS, enqueued_at__lt=now - RING_AGAIN_FOR_TAKEN)
     waits = Q(status=RunState.QUEUED, enqueued_at__lt=now - RING_AGAIN_FOR_WAITING)
     return (
-        AccountRun.objects.filter(taken_up | waits | Q(enqueued_at=None, run__started_at__lt=now - RING_AGAIN_FOR_TAKEN))
+        AccountRun.objects.filter(
+            taken_up | waits | Q(enqueued_at=None, run__started_at__lt=now - RING_AGAIN_FOR_TAKEN)
+        )
         .filter(finished_at=None)
         .exclude(account=None)
         .exclude(account__lease_until__gte=now)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from calendars.models import CalendarAccount
 
@@ -64,5 +64,5 @@ def release(lease: Lease) -> None:
     _mine(lease).update(lease_owner="", lease_until=None)
 
 
-def _mine(lease: Lease):  # type: ignore[no-untyped-def]
+def _mine(lease: Lease) -> QuerySet[CalendarAccount]:
     return CalendarAccount.objects.filter(pk=lease.account_pk, lease_owner=lease.owner, fence=lease.fence)

@@ -19,7 +19,7 @@ def after_success(now: datetime, *, with_push: bool = False) -> datetime:
 
 def after_failure(now: datetime, *, failures: int) -> datetime:
     """30 s, doubled with each failure in a row up to an hour, and up to half as much again."""
-    wait = min(FIRST_RETRY * 2 ** min(failures - 1, 10), LONGEST_RETRY)
+    wait = min(FIRST_RETRY * int(2 ** min(failures - 1, 10)), LONGEST_RETRY)
     return now + wait * random.uniform(1.0, 1.5)  # noqa: S311
 
 

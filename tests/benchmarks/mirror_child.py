@@ -30,8 +30,8 @@ def main(account_pk: int) -> None:
             waited += time.perf_counter() - started
             requests += 1
 
-    Session._send = timed  # type: ignore[method-assign]
-    syncs.ring = lambda *args, queue: None  # type: ignore[assignment]
+    Session._send = timed  # type: ignore[assignment,method-assign]
+    syncs.ring = lambda *args, queue: None
     syncs.start_for_account(CalendarAccount.objects.get(pk=account_pk))
     started = time.perf_counter()
     verdict = engine.sync_account(account_pk)

@@ -15,7 +15,9 @@ MEMORY = {"caldav": "tests.contracts.memory.MemoryProvider"}
 MONDAY = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
 
-def mirrored_account(*, url_id: str = "acme", user: str = "alice", email: str = "alice@acme.example") -> CalendarAccount:
+def mirrored_account(
+    *, url_id: str = "acme", user: str = "alice", email: str = "alice@acme.example"
+) -> CalendarAccount:
     company, _ = Company.objects.get_or_create(url_id=url_id)
     owner, _ = CrmUser.objects.get_or_create(company=company, unique_id=user)
     return CalendarAccount.objects.create(

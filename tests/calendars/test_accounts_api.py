@@ -74,7 +74,7 @@ def test_create_body_of_the_sdk_is_understood() -> None:
 
 
 def test_fields_that_the_sdk_fills_with_nothing_say_nothing() -> None:
-    body = {"provider": "google", "email": None, "user_email": "sdk@gmail.com", "provider_data": {}}
+    body: dict[str, Any] = {"provider": "google", "email": None, "user_email": "sdk@gmail.com", "provider_data": {}}
 
     made = alice().post(PATH, {"calendar_account": body})
 

@@ -110,9 +110,7 @@ def test_row_missing_for_the_first_time_waits_its_own_ten_minutes(
         assert (changes.deleted, changes.held, set(ledger(account))) == (99, 1, {"event-0"})
 
 
-def test_new_events_still_land_while_deletions_are_held(
-    server: MemoryCalendarServer, account: CalendarAccount
-) -> None:
+def test_new_events_still_land_while_deletions_are_held(server: MemoryCalendarServer, account: CalendarAccount) -> None:
     synced(account)
     server.empty("work")
     server.put("work", "new", memory.entry("2026-03-02T17:00"))

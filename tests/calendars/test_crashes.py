@@ -12,7 +12,8 @@ from time_machine import travel
 from busyblocks.models import BusyBlock
 from calendars.models import SyncRun
 from calendars.services import runs, syncs
-from calendars.sync import engine, health, lease as leases, listing, mirror
+from calendars.sync import engine, health, listing, mirror
+from calendars.sync import lease as leases
 from calendars.sync.spool import Spool
 from tests.calendars.mirror import MEMORY, MONDAY, ledger, mirrored_account
 from tests.contracts import memory

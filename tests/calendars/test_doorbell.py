@@ -18,7 +18,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         attempts.append(facts)
         raise OperationalError("Connection refused")
 
-    monkeypatch.setattr(doorbell, "_quiet_until", 0.0)
+    monkeypatch.setitem(doorbell._quiet, "until", 0.0)
     monkeypatch.setattr(tasks.sync_account, "apply_async", refuse)
     return attempts
 
@@ -36,6 +36,6 @@ def test_many_rings_at_a_dead_broker_wait_for_it_once(tried: list[Any]) -> None:
 
 def test_broker_that_came_back_is_rung_again(tried: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     doorbell.ring(syncs.SYNC_ACCOUNT, 1, queue="push")
-    monkeypatch.setattr(doorbell, "_quiet_until", 0.0)
+    monkeypatch.setitem(doorbell._quiet, "until", 0.0)
     doorbell.ring(syncs.SYNC_ACCOUNT, 2, queue="push")
     assert len(tried) == 2

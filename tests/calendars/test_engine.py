@@ -58,7 +58,9 @@ def test_sync_with_nothing_new_makes_one_request_per_calendar_and_writes_no_row(
     synced(account)
     revision = fresh(account).user.revision
     server.requests = 0
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         synced(account)
     assert server.requests == 2
     writes = [query["sql"] for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))]
@@ -346,14 +348,22 @@ def test_calendar_switched_off_during_the_read_is_left_alone(
     server.add_calendar("work")
     synced(account)
     fill(server, 5)
-    server.on_request = lambda number: Calendar.objects.update(sync_enabled=False) and None
+
+    def leave_out(number: int) -> None:
+        Calendar.objects.update(sync_enabled=False)
+
+    server.on_request = leave_out
     synced(account)
     assert ledger(account) == {}
 
 
 def test_account_deleted_during_the_read_stays_deleted(server: MemoryCalendarServer, account: CalendarAccount) -> None:
     fill(server, 5)
-    server.on_request = lambda number: CalendarAccount.objects.filter(pk=account.pk).delete() and None
+
+    def disconnect(number: int) -> None:
+        CalendarAccount.objects.filter(pk=account.pk).delete()
+
+    server.on_request = disconnect
     syncs.start_for_account(account)
     assert engine.sync_account(account.pk) is None
     assert BusyBlock.objects.count() == 0

@@ -11,7 +11,8 @@ from time_machine import travel
 
 from calendars.models import AccountRun, CalendarAccount, SyncRun
 from calendars.services import doorbell, runs, syncs
-from calendars.sync import engine, lease as leases
+from calendars.sync import engine
+from calendars.sync import lease as leases
 from tests.calendars.mirror import MEMORY, MONDAY, mirrored_account
 from tests.contracts import memory
 from tests.contracts.memory import MemoryCalendarServer
@@ -71,7 +72,9 @@ def test_whoever_asks_has_refused_credentials_tried_again(server: MemoryCalendar
 
 
 def test_company_s_run_covers_its_accounts_and_nobody_else_s(
-    server: MemoryCalendarServer, rung: list[tuple[Any, ...]], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    server: MemoryCalendarServer,
+    rung: list[tuple[Any, ...]],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     alice, bob = mirrored_account(), mirrored_account(user="bob", email="bob@acme.example")
     mirrored_account(url_id="globex", user="mallory", email="mallory@globex.example")
@@ -95,7 +98,9 @@ def test_run_is_finished_by_the_last_of_its_accounts(server: MemoryCalendarServe
 
 
 def test_lost_broker_is_logged_and_the_run_waits_for_the_sweep(
-    server: MemoryCalendarServer, settings: LazySettings, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    server: MemoryCalendarServer,
+    settings: LazySettings,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from kombu.exceptions import OperationalError
@@ -106,7 +111,7 @@ def test_lost_broker_is_logged_and_the_run_waits_for_the_sweep(
         raise OperationalError("Connection refused")
 
     monkeypatch.setattr(tasks.sync_account, "apply_async", refuse)
-    monkeypatch.setattr(doorbell, "_quiet_until", 0.0)
+    monkeypatch.setitem(doorbell._quiet, "until", 0.0)
     account = mirrored_account()
     with travel(MONDAY, tick=False), django_capture_on_commit_callbacks(execute=True):
         run = syncs.start_for_user(account.user)

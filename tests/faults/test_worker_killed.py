@@ -33,7 +33,7 @@ def test_sync_of_5000_events_is_finished_by_another_worker(
             provider_data={**server.credentials, "server_url": proxy.url},
             now=timezone.now(),
         )
-        with worker(str(log)) as first:
+        with worker(log) as first:
             run = syncs.start_for_user(alice)
             until(lambda: len(proxy.asked) >= EVENTS // 200, what="the first worker reads")
             first.kill()
@@ -44,7 +44,7 @@ def test_sync_of_5000_events_is_finished_by_another_worker(
             syncs.sweep(timezone.now())
             return not SyncRun.objects.filter(pk=run.pk, finished_at=None).exists()
 
-        with worker(str(log)):
+        with worker(log):
             until(finished, what=f"another worker finishes the run; its log: {log.read_text()[-2000:]}", seconds=90)
     totals = syncs.with_totals(SyncRun.objects.filter(pk=run.pk)).get()
     assert (totals.status, totals.events_created) == ("completed", EVENTS)

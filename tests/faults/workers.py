@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import quote
 
 from django.conf import settings
@@ -27,10 +28,10 @@ _ENVIRONMENT = {
 class Worker:
     """One worker process; what it logs goes to `log`."""
 
-    def __init__(self, log: str) -> None:
+    def __init__(self, log: Path) -> None:
         command = [sys.executable, "-m", "celery", "-A", "config", "worker", "-P", "threads", "-c", "2"]
         command += ["-Q", "push,poll,webhooks,bulk", "--without-gossip", "--without-mingle"]
-        with open(log, "ab") as output:
+        with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
                 env={**os.environ, **_ENVIRONMENT, "DATABASE_URL": database_url(), "REDIS_URL": settings.REDIS_URL},
@@ -48,7 +49,7 @@ class Worker:
 
 
 @contextmanager
-def worker(log: str) -> Iterator[Worker]:
+def worker(log: Path) -> Iterator[Worker]:
     """A worker for the length of the block."""
     started = Worker(log)
     try:

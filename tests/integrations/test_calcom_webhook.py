@@ -208,7 +208,7 @@ def test_broker_that_is_down_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         raise OperationalError("Connection refused")
 
     monkeypatch.setattr(current_app.tasks[deliveries.HANDLE], "apply_async", refuse)
-    monkeypatch.setattr(doorbell, "_quiet_until", 0.0)
+    monkeypatch.setitem(doorbell._quiet, "until", 0.0)
     assert send(delivery("BOOKING_CREATED")).status_code == 200
     monkeypatch.undo()
     assert deliveries.sweep(now=timezone.now() + timedelta(minutes=5)) == 1
