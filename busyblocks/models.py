@@ -294,3 +294,19 @@ class Horizon(models.Model):
 
     def __str__(self) -> str:
         return f"{self.start_time:%Y-%m-%d} to {self.end_time:%Y-%m-%d}"
+
+
+class WorkingHours(models.Model):
+    """When a user may be booked: outside of these windows they are unavailable (RFC 7953). No row: at any time."""
+
+    user = models.OneToOneField(CrmUser, on_delete=models.CASCADE, related_name="working_hours")
+    time_zone = models.CharField(max_length=64)
+    # [{"days": ["mo", …], "start": "09:00", "end": "17:00"}, …]; none: never.
+    windows = models.JSONField(default=list, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "working hours"
+
+    def __str__(self) -> str:
+        return f"{len(self.windows)} windows, {self.time_zone}"

@@ -49,7 +49,8 @@ def revised(user_pk: int, *, at: datetime, series: Iterable[Key] = ()) -> None:
     """
     bump_revision(user_pk, at=at)
     kept = Horizon.objects.filter(user=user_pk, made_with=made_with(), user__revision=F("revision") + 1)
-    if keys := sorted(set(series), key=lambda key: (key[0] or 0, key[1])):
+    keys = sorted(set(series), key=lambda key: (key[0] or 0, key[1]))
+    if keys:
         horizon = kept.first()
         if horizon is None:
             return

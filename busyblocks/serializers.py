@@ -20,10 +20,10 @@ from busyblocks.fields import (
     WordsField,
     ZoneField,
 )
-from busyblocks.models import BusyBlock, Transparency
+from busyblocks.models import BusyBlock, FreeBusyType, Transparency
 from busyblocks.moments import Moment
 from busyblocks.recurrence import check_entry
-from tenancy.serializers import UTCDateTimeField
+from tenancy.serializers import UTCDateTimeField, utc_text
 
 # The SDK's names for the document's; the document's wins where both say something.
 _ALIASES = {"starts_at": "start_time", "ends_at": "end_time", "timezone": "time_zone", "payload": "metadata"}
@@ -237,14 +237,15 @@ def _compact(name: str, given: Iterable[tuple[Moment, ...]], entry: Entry, tz: t
 
 
 class PeriodSerializer(plain.Serializer[Any]):
-    """One stretch of taken time."""
+    """One stretch of taken time; written by `FreeBusySerializer` itself, because there are thousands of them."""
 
-    start_time = UTCDateTimeField(source="start")
-    end_time = UTCDateTimeField(source="end")
-    fbtype = plain.SerializerMethodField(help_text="BUSY, BUSY-TENTATIVE or BUSY-UNAVAILABLE (RFC 5545 §3.2.9).")
-
-    def get_fbtype(self, period: Any) -> str:
-        return str(period.fbtype).upper()
+    # What is not in each answer.
+    sometimes = ("local_start", "local_end")
+    start_time = UTCDateTimeField()
+    end_time = UTCDateTimeField()
+    fbtype = plain.CharField(help_text="BUSY, BUSY-TENTATIVE or BUSY-UNAVAILABLE (RFC 5545 §3.2.9).")
+    local_start = plain.CharField(required=False, help_text="When `time_zone` was asked for: with its offset.")
+    local_end = plain.CharField(required=False)
 
 
 class FreeBusySerializer(serializers.Serializer):
@@ -256,3 +257,39 @@ class FreeBusySerializer(serializers.Serializer):
     end_time = UTCDateTimeField(read_only=True)
     time_zone = serializers.CharField(read_only=True)
     periods = PeriodSerializer(many=True, read_only=True)
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return {
+            "id": instance.user_unique_id,
+            "user_unique_id": instance.user_unique_id,
+            "start_time": utc_text(instance.start_time),
+            "end_time": utc_text(instance.end_time),
+            "time_zone": instance.time_zone,
+            "periods": _local(instance) if instance.local else _in_utc(instance.periods),
+        }
+
+
+def _in_utc(periods: Iterable[Any]) -> list[dict[str, str]]:
+    return [
+        {"start_time": _utc(one.start), "end_time": _utc(one.end), "fbtype": _FBTYPES[one.fbtype]} for one in periods
+    ]
+
+
+def _local(answer: Any) -> list[dict[str, str]]:
+    tz = zones.zone(answer.time_zone)
+    return [
+        {
+            **utc,
+            "local_start": period.start.astimezone(tz).isoformat(),
+            "local_end": period.end.astimezone(tz).isoformat(),
+        }
+        for utc, period in zip(_in_utc(answer.periods), answer.periods, strict=True)
+    ]
+
+
+_FBTYPES = {fbtype: str(fbtype).upper() for fbtype in FreeBusyType}
+
+
+def _utc(moment: datetime) -> str:
+    """As `utc_text`, of a moment that is in UTC already."""
+    return f"{moment.isoformat()[:19]}Z"

@@ -10,8 +10,9 @@ from django.db.models import F
 
 from busyblocks.entries import ENTRY_COLUMNS, Entry
 from busyblocks.errors import BlockIsMirrored
+from busyblocks.families import Key
 from busyblocks.models import BusyBlock, Source
-from busyblocks.prepared import Key, key_of, revised
+from busyblocks.prepared import key_of, revised
 from busyblocks.recurrence import recurs_until
 from tenancy.models import CrmUser
 
@@ -84,7 +85,7 @@ def check_editable(block: BusyBlock) -> None:
 
 def _series(block: BusyBlock) -> set[Key]:
     key = key_of(block)
-    return {key} if key else set()
+    return {key} if key is not None else set()
 
 
 def _take(block: BusyBlock, entry: Entry) -> None:

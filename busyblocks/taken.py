@@ -113,7 +113,8 @@ def _merged(rows: Any, span: Span) -> Iterable[Any]:
     with connection.cursor() as cursor:
         bounds = (span.start, span.end, span.end, span.start)
         cursor.execute(_MERGED.format(taken=statement), (*parameters, *bounds))
-        return cursor.fetchall()
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
 
 
 def _of_rows(rows: Iterable[Any], span: Span, dates: DateZones) -> list[Taken]:

@@ -3,7 +3,14 @@
 from django.urls import URLPattern, URLResolver, path
 
 import tenancy.paths  # noqa: F401  # registers <user:…>
-from busyblocks.viewsets import BusyBlockViewSet, FreeBusyViewSet
+from busyblocks.freetime_viewsets import (
+    AvailabilityViewSet,
+    FreeBusyOfManyViewSet,
+    FreeBusyTextViewSet,
+    FreeBusyViewSet,
+    WorkingHoursViewSet,
+)
+from busyblocks.viewsets import BusyBlockViewSet
 
 _USER = "users/<user:user_unique_id>"
 
@@ -14,4 +21,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         BusyBlockViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
     ),
     path(f"{_USER}/free_busy", FreeBusyViewSet.as_view({"get": "retrieve"})),
+    path(f"{_USER}/free_busy.ifb", FreeBusyTextViewSet.as_view({"get": "retrieve"})),
+    path(
+        f"{_USER}/working_hours",
+        WorkingHoursViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
+    ),
+    path("free_busy", FreeBusyOfManyViewSet.as_view({"post": "ask"})),
+    path("availability", AvailabilityViewSet.as_view({"post": "ask"})),
 ]

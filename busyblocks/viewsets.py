@@ -1,7 +1,5 @@
-"""`/users/:user_unique_id/busy_blocks` and `/users/:user_unique_id/free_busy`"""
+"""`/users/:user_unique_id/busy_blocks`"""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,13 +8,10 @@ from rest_framework import status
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import ValidationError
 
-from busyblocks import filters, freebusy, services
-from busyblocks.errors import BudgetExceeded, SpanTooWide
-from busyblocks.freebusy import Period
+from busyblocks import filters, services
 from busyblocks.models import BusyBlock, BusyBlockQuerySet
-from busyblocks.serializers import BusyBlockSerializer, FreeBusySerializer
+from busyblocks.serializers import BusyBlockSerializer
 from tenancy.viewsets import TenantViewSet
 
 
@@ -72,41 +67,3 @@ class BusyBlockViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         block = super().get_object()
         assert isinstance(block, BusyBlock)
         return block
-
-
-@dataclass(frozen=True, slots=True)
-class FreeBusy:
-    """The answer to one question. `pk`: what the JSON:API renderer takes for the resource's id."""
-
-    pk: str
-    user_unique_id: str
-    start_time: datetime
-    end_time: datetime
-    time_zone: str
-    periods: list[Period]
-
-
-class FreeBusyViewSet(TenantViewSet):
-    """When the user is taken. Somebody of whom nothing is known is free."""
-
-    queryset = BusyBlock.objects.all()
-    serializer_class = FreeBusySerializer
-    resource_name = "free_busy"
-
-    def retrieve(self, request: Request, **kwargs: Any) -> Response:
-        query = request.query_params
-        asked = filters.zone_asked(query)
-        missing = {name: "This parameter is required." for name in ("start_time", "end_time") if not query.get(name)}
-        if missing:
-            raise ValidationError(missing)
-        span = filters.span_asked(query)
-        assert span is not None
-        user = self.user_to_read()
-        try:
-            freebusy.check_width(span)
-            found = freebusy.periods(user, span.start, span.end, query.get("time_zone", "")) if user else []
-        except (SpanTooWide, BudgetExceeded) as error:
-            raise ValidationError({"end_time": str(error)}) from None
-        name = self.kwargs["user_unique_id"]
-        zone_name = str(asked) if asked else (user.time_zone if user else "") or "UTC"
-        return Response(self.get_serializer(FreeBusy(name, name, span.start, span.end, zone_name, found)).data)

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist
 from django.http import HttpRequest, HttpResponse
+from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
@@ -19,7 +20,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import Direction
 from rest_framework.serializers import UUIDField
 
-from config.openapi_paths import ANSWERS, OPERATIONS, PARAMETERS
+from config.openapi_paths import ANSWERS, BODIES, OPERATIONS, PARAMETERS, TEXTS
 
 MEDIA_TYPES = ("application/json", "application/vnd.api+json")
 _VERBS = {
@@ -30,6 +31,7 @@ _VERBS = {
     "destroy": "delete",
     "trash": "list_deleted",
     "recover": "recover",
+    "ask": "ask",
 }
 _REFUSALS = ("401", "403", "404", "422", "429", "4XX", "5XX")
 _STATUSES = {"create": "201", "destroy": "204"}
@@ -88,7 +90,8 @@ class DocumentSchema(AutoSchema):
     def _get_request_body(self, direction: Direction = "request") -> dict[str, Any] | None:
         if self.method not in {"POST", "PUT", "PATCH"}:
             return None
-        component = self.resolve_serializer(self._get_serializer(), direction)
+        named = BODIES.get(self._key())
+        component = self.resolve_serializer(import_string(named) if named else self._get_serializer(), direction)
         attributes = component.ref
         wrapper = getattr(self.view, "body_name", None) or self.view.resource_name
         ways = [
@@ -111,6 +114,9 @@ class DocumentSchema(AutoSchema):
                 "description": "",
                 "content": {media_type: {"schema": described} for media_type in MEDIA_TYPES},
             }
+        if (texts := TEXTS.get(self._key())) is not None:
+            text = {"text/calendar": {"schema": {"type": "string"}}}
+            answers[status]["content"] = text if texts == "alone" else answers[status]["content"] | text
         return answers | {refusal: {"$ref": "#/components/responses/Refusal"} for refusal in _REFUSALS}
 
     def _document(self, direction: Direction) -> dict[str, Any]:
@@ -119,6 +125,8 @@ class DocumentSchema(AutoSchema):
         is_row = isinstance(self._get_serializer().fields["id"], UUIDField)
         id_schema = {"type": "string", "format": "uuid"} if is_row else {"type": "string"}
         resource = _object(type={"const": self.view.resource_name}, id=id_schema, attributes=attributes)
+        if self._key() == ("FreeBusyOfManyViewSet", "ask"):
+            return _object(data={"type": "array", "items": resource})
         if self._is_list_view():
             return _object(data={"type": "array", "items": resource}, meta={"$ref": "#/components/schemas/PageMeta"})
         return _object(data=resource)
@@ -134,7 +142,7 @@ class DocumentSchema(AutoSchema):
             for name, described in properties.items():
                 if _may_be_null(serializer, name) and isinstance(described.get("type"), str):
                     described["type"] = [described["type"], "null"]
-            schema["required"] = list(properties)
+            schema["required"] = [name for name in properties if name not in getattr(serializer, "sometimes", ())]
         return schema
 
 

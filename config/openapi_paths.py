@@ -66,6 +66,9 @@ _ZONE = {
 OPERATIONS = {
     ("UserSyncViewSet", "create"): "sync_user_calendar",
     ("CompanySyncViewSet", "create"): "sync_company_calendars",
+    ("FreeBusyTextViewSet", "retrieve"): "get_free_busy_as_icalendar",
+    ("FreeBusyOfManyViewSet", "ask"): "ask_free_busy",
+    ("AvailabilityViewSet", "ask"): "ask_availability",
     ("UserViewSet", "create"): "register_user",
 }
 # By view and action: status and body of the answer.
@@ -73,10 +76,21 @@ ANSWERS: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("UserSyncViewSet", "create"): ("200", _SYNC),
     ("CompanySyncViewSet", "create"): ("200", _SYNC),
 }
+# By view and action: the serializer of the body, where it is not that of the answer.
+BODIES = {
+    ("FreeBusyOfManyViewSet", "ask"): "busyblocks.questions.SpanQuestion",
+    ("AvailabilityViewSet", "ask"): "busyblocks.questions.AvailabilityQuestion",
+}
+# By view and action: media types of the answer beside, or in place of, JSON.
+TEXTS = {
+    ("FreeBusyViewSet", "retrieve"): "beside",
+    ("FreeBusyTextViewSet", "retrieve"): "alone",
+}
 # By view and action: parameters beside those of the path, the page and the viewset's filters.
 PARAMETERS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("BusyBlockViewSet", "list"): [*_span(required=False), _ZONE],
     ("FreeBusyViewSet", "retrieve"): [*_span(required=True), _ZONE],
+    ("FreeBusyTextViewSet", "retrieve"): [*_span(required=True), _ZONE],
     ("MeetingViewSet", "list"): _span(required=False),
     ("MeetingViewSet", "trash"): _span(required=False),
     ("UserSyncViewSet", "create"): [_PREFER],

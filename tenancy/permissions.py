@@ -36,6 +36,17 @@ class MayReachUser(BasePermission):
         return True
 
 
+class MayAsk(BasePermission):
+    """A question with a body: reading, though it is a POST. The view says of which users the caller may know."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        caller = request.user
+        assert isinstance(caller, Caller)
+        if not caller.may(Scope.READ):
+            raise Forbidden(f"The token lacks the scope {Scope.READ}; ask its issuer for a token that has it.")
+        return True
+
+
 class IsCompanyAdmin(BasePermission):
     """What concerns the whole company takes calendars:admin."""
 

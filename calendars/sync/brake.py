@@ -15,8 +15,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from busyblocks.families import Key
 from busyblocks.models import BusyBlock, BusyBlockQuerySet
-from busyblocks.prepared import Key, keys_of, revised
+from busyblocks.prepared import keys_of, revised
 from calendars.models import Calendar, CalendarAccount, WithheldEvent
 from calendars.providers import Snapshot
 from calendars.sync.plan import Words

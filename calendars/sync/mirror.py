@@ -15,8 +15,9 @@ from django.db.models import F
 
 from busyblocks.entries import ENTRY_COLUMNS, Entry
 from busyblocks.errors import RuleRefused
+from busyblocks.families import Key
 from busyblocks.models import BusyBlock, BusyBlockQuerySet
-from busyblocks.prepared import Key, key_of, keys_of, revised
+from busyblocks.prepared import key_of, keys_of, revised
 from busyblocks.recurrence import recurs_until
 from calendars.models import AccountRun, Calendar, CalendarAccount, WithheldEvent
 from calendars.providers import Delta, Snapshot, Withheld
@@ -144,7 +145,7 @@ def _write(account: CalendarAccount, calendar: Calendar, actions: Actions, serie
             rows.append(_row(account, calendar, entry, pk=pk))
         except RuleRefused as error:
             refused.append(Withheld(external_event_id=entry.external_event_id, etag=entry.etag, reason=str(error)))
-    series.update(key for row in rows if (key := key_of(row)))
+    series.update(key for row in rows if (key := key_of(row)) is not None)
     for some in _batches(rows):
         try:
             with transaction.atomic():

@@ -11,7 +11,7 @@ from importlib import import_module
 from tests import services
 from tests.benchmarks.report import say
 
-BENCHMARKS = ("mirror", "account_list")
+BENCHMARKS = ("mirror", "account_list", "freebusy")
 
 
 def main(names: list[str]) -> int:

@@ -41,7 +41,7 @@ def run() -> None:
         company, user_unique_id=None, scopes=[Scope.ADMIN], lifetime=timedelta(hours=1), now=timezone.now()
     )
     headers = {"Authorization": f"Bearer {bearer}", "AppId": ApiKey.issue(company), "Accept": "application/json"}
-    with _served() as (port, constant):
+    with served() as (port, constant):
         listed = Load(port, f"/users/list/calendar_accounts?records={ROWS}", headers)
         constant.write_bytes(body := listed.body())
         assert len(json.loads(body)["data"]) == ROWS
@@ -58,7 +58,7 @@ def run() -> None:
 
 
 @contextmanager
-def _served() -> Iterator[tuple[int, Path]]:
+def served() -> Iterator[tuple[int, Path]]:
     """Granian with two workers serving the API and the bare view; its port, and the file of the bare view's bytes."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -73,5 +73,3 @@ def _served() -> Iterator[tuple[int, Path]]:
         finally:
             server.terminate()
             server.wait(20)
-
-

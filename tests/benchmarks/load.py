@@ -1,9 +1,13 @@
 """A bounded load on a server of this machine: two clients, connections kept alive, a fixed number of requests."""
 
 import http.client
+import json
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 CLIENTS = 4
 REQUESTS_PER_CLIENT = 75
@@ -16,10 +20,30 @@ class Load:
     port: int
     path: str
     headers: dict[str, str]
+    status: int = field(default=200, kw_only=True)
 
     def body(self) -> bytes:
-        """One answer; raises when it is not 200."""
+        """One answer's; raises when it has another status."""
         return self._get(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20))
+
+    def header(self, name: str) -> str:
+        """Of one answer; raises when there is none."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", self.path, headers=self.headers)
+        value = connection.getresponse().headers[name]
+        connection.close()
+        return str(value)
+
+    def length(self) -> int:
+        """Bytes of one answer, which is never held as a whole."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        connection.request("GET", self.path, headers=self.headers)
+        answer, count = connection.getresponse(), 0
+        assert answer.status == self.status, answer.status
+        while chunk := answer.read(65_536):
+            count += len(chunk)
+        connection.close()
+        return count
 
     def wait(self) -> None:
         """Return when the server answers; raises after 20 seconds."""
@@ -40,12 +64,33 @@ class Load:
             self._get(connection)
         connection.close()
 
+    @contextmanager
+    def connected(self) -> Iterator[Callable[[], bytes]]:
+        """What asks once more over one connection, and returns the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        yield lambda: self._get(connection)
+        connection.close()
+
     def _get(self, connection: http.client.HTTPConnection) -> bytes:
-        connection.request("GET", self.path, headers=self.headers)
+        self._send(connection)
         answer = connection.getresponse()
         body = answer.read()
-        assert answer.status == 200, (answer.status, body[:300])
+        assert answer.status == self.status, (answer.status, body[:300])
         return body
+
+    def _send(self, connection: http.client.HTTPConnection) -> None:
+        connection.request("GET", self.path, headers=self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Post(Load):
+    """One question with a JSON body, over and over."""
+
+    question: dict[str, Any]
+
+    def _send(self, connection: http.client.HTTPConnection) -> None:
+        headers = {**self.headers, "Content-Type": "application/json"}
+        connection.request("POST", self.path, body=json.dumps(self.question), headers=headers)
 
 
 def requests_per_second(load: Load) -> float:

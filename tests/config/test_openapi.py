@@ -12,7 +12,7 @@ from referencing.jsonschema import DRAFT202012
 
 from busyblocks.models import Origin
 from calendars.models import Calendar, CalendarAccount, Meeting
-from config.openapi_paths import ANSWERS, OPERATIONS, PARAMETERS
+from config.openapi_paths import ANSWERS, BODIES, OPERATIONS, PARAMETERS, TEXTS
 from tests.cast import client_for
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +124,19 @@ def test_every_operation_answers_as_described(client, acme, alice):
     span = "start_time=2026-02-01T00:00:00Z&end_time=2026-03-01T00:00:00Z"
     free_busy = ask("get", f"{USER}/free_busy?{span}", status=200)
     assert free_busy.json()["data"]["attributes"]["periods"]
+    ask("get", f"{USER}/free_busy?{span}", status=200, media_type="text/calendar")
+    ask("get", f"{USER}/free_busy.ifb?{span}", status=200, media_type="text/calendar")
+    bounds = {"start_time": "2036-02-18T00:00:00Z", "end_time": "2036-02-25T00:00:00Z"}
+    week = bounds | {"user_unique_ids": ["alice", "bob"]}
+    ask("post", "/free_busy", {"free_busy": week}, status=200)
+    weekdays = {"days": ["mo", "tu", "we", "th", "fr"], "start": "09:00", "end": "17:00"}
+    hours = {"time_zone": "Europe/Berlin", "windows": [weekdays]}
+    ask("put", f"{USER}/working_hours", {"working_hours": hours}, status=200)
+    ask("put", f"{USER}/working_hours", hours, status=200)
+    ask("get", f"{USER}/working_hours", status=200)
+    slots = ask("post", "/availability", {"availability": week | {"duration_minutes": 30}}, status=200)
+    assert slots.json()["data"]["attributes"]["slots"]
+    ask("delete", f"{USER}/working_hours", status=204)
     ask("delete", f"{USER}/busy_blocks/{block}", status=204)
 
     # Users and meetings
@@ -263,7 +276,7 @@ def test_what_is_described_by_hand_still_exists():
         for action in getattr(pattern.callback, "actions", {}).values()
     }
 
-    assert {*ANSWERS, *OPERATIONS, *PARAMETERS} <= actions
+    assert {*ANSWERS, *BODIES, *OPERATIONS, *PARAMETERS, *TEXTS} <= actions
 
 
 def test_secrets_go_in_and_never_come_out(document):

@@ -1,0 +1,269 @@
+"""Questions about time: free/busy of one user or several, slots to book, and working hours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from django.http import Http404
+from django.utils import timezone
+from rest_framework import status
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import ValidationError
+from rest_framework.settings import api_settings
+
+from busyblocks import availability, filters, freebusy, working_hours, zones
+from busyblocks.availability import Person, Wish
+from busyblocks.errors import BudgetExceeded, SpanTooWide
+from busyblocks.freebusy import Period
+from busyblocks.models import BusyBlock, FreeBusyType, WorkingHours
+from busyblocks.questions import (
+    AvailabilityQuestion,
+    AvailabilitySerializer,
+    SpanQuestion,
+    UserFreeBusySerializer,
+    WorkingHoursSerializer,
+)
+from busyblocks.serializers import FreeBusySerializer
+from busyblocks.timespans import EARLIEST, LATEST, Span
+from busyblocks.vfreebusy import VFreeBusyRenderer
+from tenancy.models import CrmUser
+from tenancy.permissions import MayAsk
+from tenancy.serializers import utc_text
+from tenancy.viewsets import TenantViewSet
+
+MAX_SLOTS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why there is no answer for a user."""
+
+    user_unique_id: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FreeBusy:
+    """The answer to one question. `pk`: what the JSON:API renderer takes for the resource's id."""
+
+    pk: str
+    user_unique_id: str
+    start_time: datetime
+    end_time: datetime
+    time_zone: str
+    periods: list[Period]
+    # Whether the zone was asked for, so that times are told in it, too.
+    local: bool = False
+    errors: tuple[Problem, ...] = ()
+
+
+class FreeBusyViewSet(TenantViewSet):
+    """When the user is taken. Somebody of whom nothing is known is free."""
+
+    queryset = BusyBlock.objects.all()
+    serializer_class = FreeBusySerializer
+    resource_name = "free_busy"
+    renderer_classes = [*api_settings.DEFAULT_RENDERER_CLASSES, VFreeBusyRenderer]
+
+    def retrieve(self, request: Request, **kwargs: Any) -> Response:
+        query = request.query_params
+        asked = filters.zone_asked(query)
+        missing = {name: "This parameter is required." for name in ("start_time", "end_time") if not query.get(name)}
+        if missing:
+            raise ValidationError(missing)
+        span = filters.span_asked(query)
+        assert span is not None
+        user = self.user_to_read()
+        try:
+            freebusy.check_width(span)
+            found = freebusy.periods(user, span.start, span.end, query.get("time_zone", "")) if user else []
+        except (SpanTooWide, BudgetExceeded) as error:
+            raise ValidationError({"end_time": str(error)}) from None
+        name = self.kwargs["user_unique_id"]
+        zone_name = str(asked) if asked else _own_zone(user)
+        answer = FreeBusy(name, name, span.start, span.end, zone_name, found, bool(asked))
+        return Response(self.get_serializer(answer).data)
+
+
+class FreeBusyTextViewSet(FreeBusyViewSet):
+    """The same as iCalendar, for programs that ask for an address and send no Accept: `….ifb` (RFC 5545 §8.1)."""
+
+    renderer_classes = [VFreeBusyRenderer]
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
+        return VFreeBusyRenderer(), VFreeBusyRenderer.media_type
+
+
+class Asked(TenantViewSet):
+    """A question about the users that its body names."""
+
+    queryset = BusyBlock.objects.all()
+    permission_classes = [MayAsk]
+
+    def users(self, names: Sequence[str]) -> tuple[dict[str, CrmUser | None], list[Problem]]:
+        """The users whom the caller may ask about, by name, unknown ones as None; and what of the others."""
+        problems = [
+            Problem(name, "forbidden", "The token may not reach this user.")
+            for name in names
+            if not self.caller.may_reach(name)
+        ]
+        refused = {problem.user_unique_id for problem in problems}
+        reached = [name for name in names if name not in refused]
+        known = {user.unique_id: user for user in CrmUser.objects.filter(company=self.company, unique_id__in=reached)}
+        return {name: known.get(name) for name in reached}, problems
+
+    def periods(
+        self, users: dict[str, CrmUser | None], span: Span, time_zone: str
+    ) -> tuple[dict[str, list[Period]], list[Problem]]:
+        """By name, what takes their time; and whose time is too much work to tell."""
+        known = [user for user in users.values() if user is not None]
+        found: dict[int, list[Period]] = {}
+        problems: list[Problem] = []
+        try:
+            found = freebusy.of_users(known, span, time_zone)
+        except BudgetExceeded:
+            for user in known:
+                try:
+                    found |= freebusy.of_users([user], span, time_zone)
+                except BudgetExceeded as error:
+                    problems.append(Problem(user.unique_id, error.code, str(error)))
+        told = {name: found.get(user.pk) if user else [] for name, user in users.items()}
+        return {name: periods for name, periods in told.items() if periods is not None}, problems
+
+
+class FreeBusyOfManyViewSet(Asked):
+    """When each of several users is taken, one result per user, in the order of the question."""
+
+    serializer_class = UserFreeBusySerializer
+    resource_name = "free_busy"
+
+    def ask(self, request: Request, **kwargs: Any) -> Response:
+        body = SpanQuestion(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked, span, time_zone = body.validated_data, body.validated_data["span"], body.validated_data.get("time_zone")
+        users, refused = self.users(asked["user_unique_ids"])
+        found, failed = self.periods(users, span, time_zone or "")
+        problems = {problem.user_unique_id: problem for problem in (*refused, *failed)}
+        answers = []
+        for name in asked["user_unique_ids"]:
+            user, problem = users.get(name), problems.get(name)
+            zone_name = time_zone or _own_zone(user)
+            errors = (problem,) if problem else ()
+            periods, local = found.get(name, []), bool(time_zone)
+            answers.append(FreeBusy(name, name, span.start, span.end, zone_name, periods, local, errors))
+        return Response(self.get_serializer(answers, many=True).data)
+
+
+class AvailabilityViewSet(Asked):
+    """Slots that could be booked with all of the users, or with any of them."""
+
+    serializer_class = AvailabilitySerializer
+    resource_name = "availability"
+
+    def ask(self, request: Request, **kwargs: Any) -> Response:
+        body = AvailabilityQuestion(data=request.data)
+        body.is_valid(raise_exception=True)
+        asked = body.validated_data
+        span: Span = asked["span"]
+        time_zone = asked.get("time_zone") or ""
+        before, after = body.minutes("buffer_before"), body.minutes("buffer_after")
+        users, problems = self.users(asked["user_unique_ids"])
+        wide = Span(max(span.start - before, EARLIEST), min(span.end + after, LATEST))
+        found, failed = self.periods(users, wide, time_zone)
+        problems += failed
+        hours = self._hours(users, body.windows(), span)
+        free = {FreeBusyType.BUSY_TENTATIVE} if asked["tentative_is_free"] else set()
+        people = {
+            name: Person([Span(p.start, p.end) for p in periods if p.fbtype not in free], hours[name])
+            for name, periods in found.items()
+        }
+        tz: tzinfo = zones.zone(time_zone) if time_zone else UTC
+        wish = Wish(
+            span=span,
+            duration=body.minutes("duration"),
+            step=body.minutes("step"),
+            zone=tz,
+            earliest=timezone.now() + body.minutes("minimum_notice"),
+            before=before,
+            after=after,
+            together=asked["quorum"] == "all",
+        )
+        # Who cannot be asked is not known to be free: then not all are.
+        hopeless = wish.together and bool(problems)
+        slots = [] if hopeless else availability.slots(people, wish, limit=MAX_SLOTS + 1)
+        answer = {
+            "id": "availability",
+            "start_time": span.start,
+            "end_time": span.end,
+            "time_zone": time_zone or "UTC",
+            "slots": [_slot(slot, tz) for slot in slots[:MAX_SLOTS]],
+            "truncated": len(slots) > MAX_SLOTS,
+            "errors": problems,
+        }
+        return Response(self.get_serializer(answer).data)
+
+    def _hours(
+        self, users: dict[str, CrmUser | None], given: tuple[working_hours.Window, ...] | None, span: Span
+    ) -> dict[str, list[Span] | None]:
+        if given is not None:
+            common = working_hours.spans(given, span) if given else None
+            return dict.fromkeys(users, common)
+        rows = WorkingHours.objects.filter(user__in=[user for user in users.values() if user]).select_related("user")
+        hours: dict[str, list[Span] | None] = dict.fromkeys(users)
+        # Most of a team have the same.
+        made: dict[tuple[working_hours.Window, ...], list[Span]] = {}
+        for row in rows:
+            windows = working_hours.stored(row.windows, row.time_zone)
+            if windows not in made:
+                made[windows] = working_hours.spans(windows, span)
+            hours[row.user.unique_id] = made[windows]
+        return hours
+
+
+def _own_zone(user: CrmUser | None) -> str:
+    name = user.time_zone if user else ""
+    return name if name in zones.names() else "UTC"
+
+
+def _slot(slot: availability.Slot, tz: tzinfo) -> dict[str, Any]:
+    return {
+        "start_time": utc_text(slot.start),
+        "end_time": utc_text(slot.end),
+        "local_start": slot.start.astimezone(tz).isoformat(),
+        "local_end": slot.end.astimezone(tz).isoformat(),
+        "user_unique_ids": list(slot.who),
+    }
+
+
+class WorkingHoursViewSet(TenantViewSet):
+    """When the user may be booked, week by week."""
+
+    queryset = WorkingHours.objects.select_related("user")
+    serializer_class = WorkingHoursSerializer
+    resource_name = "working_hours"
+    company_lookup = "user__company"
+
+    def retrieve(self, request: Request, **kwargs: Any) -> Response:
+        return Response(self.get_serializer(self.get_object()).data)
+
+    def update(self, request: Request, **kwargs: Any) -> Response:
+        """All of the hours, new or in place of the old."""
+        body = WorkingHoursSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        row, _ = WorkingHours.objects.update_or_create(user=self.user_to_write(), defaults=body.validated_data)
+        return Response(self.get_serializer(row).data)
+
+    def destroy(self, request: Request, **kwargs: Any) -> Response:
+        """Back to any time."""
+        self.get_object().delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def get_object(self) -> WorkingHours:
+        found: WorkingHours | None = self.get_queryset().first()
+        if found is None:
+            raise Http404
+        return found
