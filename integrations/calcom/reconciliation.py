@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from calendars.errors import CalendarsError
 from calendars.models import Meeting, MeetingUid
-from calendars.providers import ProviderError, UnexpectedAnswer
+from calendars.providers import ProviderError, ReconnectNeeded, UnexpectedAnswer
 from calendars.services.doorbell import ring
 from integrations.calcom import handlers
 from integrations.calcom.bookings import SOURCE
@@ -75,7 +75,8 @@ def reconcile(company_pk: int, *, now: datetime) -> Outcome:
             outcome.read += 1
             _tell(connection.company, item, outcome, asked_at=asked_at, now=now)
     except ProviderError as error:
-        outcome.failure = str(error)
+        refused = isinstance(error, ReconnectNeeded)
+        outcome.failure = "Cal.com refuses the API key: give a new one." if refused else str(error)
         log.warning("calcom_not_read", company=company_pk, error=type(error).__name__)
     CalcomConnection.objects.filter(pk=connection.pk).update(
         reconciled_at=now, mended=outcome.mended, last_error=outcome.failure
