@@ -1,4 +1,6 @@
 # make demo    the whole service on this machine, with two sample calendars; PORT=8000
+#              SIMULATORS=1: Google and Outlook accounts can be connected, to simulated vendors on this machine
+# make simulators   only these two, for a service that runs elsewhere; prints the settings that lead there
 # make test    the whole suite: on SQLite, then on a real PostgreSQL and Valkey
 # make lint    ruff, mypy, import-linter, migrations, production settings
 # make check   lint and test
@@ -9,11 +11,15 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 export PORT
+export SIMULATORS
 
-.PHONY: demo test lint check bench setup clean
+.PHONY: demo simulators test lint check bench setup clean
 
 demo: .venv/demo.stamp
 	@exec $(BIN)/python -m config.demo
+
+simulators: .venv/demo.stamp
+	@exec $(BIN)/python -m tests.simulators
 
 test: .venv/dev.stamp
 	@exec $(BIN)/python -m tests

@@ -9,7 +9,7 @@ import signal
 import sys
 from types import FrameType
 
-from config.demo import folder
+from config.demo import folder, simulators
 from config.demo.children import ChildFailed, Children, dies_with, say
 from config.demo.folder import CannotStart
 
@@ -38,6 +38,9 @@ def supervise(port: int) -> int:
     try:
         kept = folder.load_secrets()
         environment = settings(kept, port=port, broker_port=folder.free_port())
+        if wants_simulators():
+            say("Starting the simulated Google and Microsoft …")
+            environment |= simulators.start(children, kept)
         folder.write_settings(environment)
         os.environ.update(environment)
 
@@ -66,6 +69,11 @@ def wanted_port() -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise CannotStart(f"PORT must be a number from 1 to 65535, not {text!r}.")
     return int(text)
+
+
+def wants_simulators() -> bool:
+    """SIMULATORS=1: Google and Outlook accounts can be connected, without any vendor."""
+    return os.environ.get("SIMULATORS", "").lower() not in {"", "0", "false", "no", "off"}
 
 
 def raise_on_stop_signals() -> None:

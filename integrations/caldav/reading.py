@@ -21,6 +21,7 @@ from integrations.caldav.multistatus import CALDAV, CALENDARSERVER, DAV, Respons
 from integrations.caldav.requests import (
     ListingCut,
     TokensNotSupported,
+    get_event,
     multistatus,
     propfind,
     report_changes,
@@ -170,13 +171,17 @@ class Collection:
             yield from self._fetched(members[len(members) // 2 :])
             return
         asked = {member.path: member for member in members}
+        cut_short = {_truncated(path) for path in asked} - asked.keys()
         read: dict[str, Resource | Withheld | None] = {}
         for response in answer.responses():
             if response.path not in asked:
-                if _same_path(response.path, self.path):
+                if response.path in cut_short or _same_path(response.path, self.path):
                     continue
                 raise UnexpectedAnswer("The server answered for an event that was not asked for.")
             read[response.path] = self._read(asked[response.path], response)
+        for path, member in asked.items():
+            if path not in read and _truncated(path) != path:
+                read[path] = self._fetched_alone(member)
         if len(read) != len(asked):
             raise UnexpectedAnswer(f"The server left out {len(asked) - len(read)} of {len(asked)} events.")
         yield Page(
@@ -193,9 +198,24 @@ class Collection:
             if status in {404, 410}:
                 return None
             return _withheld(member, f"The server does not hand it out ({status})." if status else "It has no text.")
-        etag = folded_etag(response.text(_ETAG) or member.etag)
+        return self._understood(member, data.text or "", folded_etag(response.text(_ETAG) or member.etag))
+
+    def _fetched_alone(self, member: _Member) -> Resource | Withheld | None:
+        """The event by a GET (RFC 4791 §5.3.4); None where it is gone since it was listed."""
         try:
-            entries = self.reader.entries(data.text or "", external_event_id=member.id, etag=etag)
+            reply = get_event(self.session, self.url, member.href, max_bytes=LARGEST_BATCH_BYTES)
+        except TooLarge as too_large:
+            return _withheld(member, too_large.reason)
+        if reply.status in {404, 410}:
+            return None
+        if reply.status != 200:
+            return _withheld(member, f"The server does not hand it out ({reply.status}).")
+        etag = folded_etag(reply.headers.get("etag", "") or member.etag)
+        return self._understood(member, reply.body.decode(errors="replace"), etag)
+
+    def _understood(self, member: _Member, text: str, etag: str) -> Resource | Withheld:
+        try:
+            entries = self.reader.entries(text, external_event_id=member.id, etag=etag)
         except NotUnderstood as why:
             return Withheld(external_event_id=member.id, reason=why.reason, etag=etag)
         return Resource(external_event_id=member.id, entries=entries, etag=etag)
@@ -231,6 +251,11 @@ def _told(*, removed: Iterable[str] = (), present: Iterable[str] = ()) -> Iterat
         yield Page(removed=gone[start : start + IDS_A_PAGE])
     for start in range(0, len(there), IDS_A_PAGE):
         yield Page(present=there[start : start + IDS_A_PAGE])
+
+
+def _truncated(path: str) -> str:
+    """The path as Xandikos takes it in a multiget: it decodes "%23" and "%3F", and then cuts at "#" and "?"."""
+    return path.partition("#")[0].partition("?")[0]
 
 
 def _withheld(member: _Member, reason: str) -> Withheld:

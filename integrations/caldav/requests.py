@@ -61,6 +61,11 @@ def report_events(session: Session, url: str, hrefs: Iterable[str], *, max_bytes
     return multistatus(_ask(session, "REPORT", url, body, depth=1, max_bytes=max_bytes))
 
 
+def get_event(session: Session, url: str, href: str, *, max_bytes: int) -> Reply:
+    """GET of one event (RFC 4791 §5.3.4) at its href, which the server wrote. The status is the caller's affair."""
+    return session.request("GET", httpx2.URL(url).join(href), headers={"Accept": "text/calendar"}, max_bytes=max_bytes)
+
+
 def multistatus(reply: Reply) -> Multistatus:
     """The reply's Multi-Status; raises `CalendarGone` for 404 and 410, `UnexpectedAnswer` for all but 207."""
     if reply.status in {404, 410}:

@@ -1,5 +1,6 @@
 """`make demo`, as somebody who types it sees it, and the sample calendars that it shows."""
 
+import json
 import os
 import shutil
 import signal
@@ -71,13 +72,14 @@ class Demo:
     def exported(self, name):
         return next(line.partition("=")[2] for line in self.lines if line.startswith(f"export {name}="))
 
-    def get(self, path):
+    def get(self, path, data=None):
         headers = {
+            "Content-Type": "application/json",
             "Authorization": f"Bearer {self.exported('BLOCKS_AUTH_TOKEN')}",
             "AppId": self.exported("BLOCKS_API_KEY"),
         }
         url = path if path.startswith("http") else self.exported("BLOCKS_API_URL") + path
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=10) as answer:
             return answer.read().decode()
 
 
@@ -87,17 +89,21 @@ def folder(tmp_path_factory):
     copy = tmp_path_factory.mktemp("checkout")
     for room in filter(lambda room: (BASE_DIR / room).exists(), ROOMS):
         shutil.copytree(BASE_DIR / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for room in ("simulators", "proxy.py", "settings.py", "__init__.py"):
+        source, target = BASE_DIR / "tests" / room, copy / "tests" / room
+        target.parent.mkdir(exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
     shutil.copy(BASE_DIR / "manage.py", copy)
     return copy
 
 
-def start(folder, port):
+def start(folder, port, **settings):
     """The demo in `folder`, without any settings of the test run's own."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR")
     return subprocess.Popen(
         [sys.executable, "-m", "config.demo"],
         cwd=folder,
-        env={name: os.environ[name] for name in kept if name in os.environ} | {"PORT": str(port)},
+        env={name: os.environ[name] for name in kept if name in os.environ} | {"PORT": str(port)} | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -107,7 +113,7 @@ def start(folder, port):
 @pytest.fixture(scope="module")
 def demo(folder):
     port = free_port()
-    running = Demo(start(folder, port), port)
+    running = Demo(start(folder, port, SIMULATORS="1"), port)
     try:
         for line in running.process.stdout:
             running.lines.append(line.rstrip("\n"))
@@ -135,6 +141,15 @@ def test_ready_demo_prints_what_a_shell_needs_each_on_a_line_of_its_own(demo):
 
 def test_first_sync_has_brought_the_sample_events(demo):
     assert "Team meeting" in demo.get("/users/user-uuid-123/busy_blocks?records=100")
+
+
+@pytest.mark.parametrize("vendor", ["google", "outlook"])
+def test_link_of_a_new_account_leads_to_the_simulated_vendors_page(demo, vendor):
+    body = {"calendar_account": {"provider": vendor, "email": "alice@acme.example"}}
+    made = json.loads(demo.get("/users/user-uuid-123/calendar_accounts", json.dumps(body).encode()))
+    page = demo.get(made["data"]["links"]["authorize"])
+    assert "(simulated" in page
+    assert "alice@acme.example" in page
 
 
 def test_printed_feed_serves_events(demo):

@@ -6,7 +6,7 @@ import pytest
 from pytest_django import Settings
 
 from tests.contracts.caldav import CalDAVVendor
-from tests.contracts.contract import ProviderContract
+from tests.contracts.contract import ProviderContract, Vendor, event
 from tests.proxy import Proxy
 from tests.servers import Xandikos, xandikos
 
@@ -25,4 +25,10 @@ def vendor(server: Xandikos, settings: Settings) -> Iterator[CalDAVVendor]:
 
 
 class TestXandikos(ProviderContract):
-    pass
+    def test_events_whose_names_it_cuts_short_are_read_beside_their_namesake(self, vendor: Vendor) -> None:
+        for name in ("lunch?", "lunch", "lunch#"):
+            vendor.put(name, event(name, "DTSTART:20260320T080000Z", f"SUMMARY:{name}"))
+        read = self.read(vendor)
+        assert {id_: resource.entries[0].title for id_, resource in read.resources.items()} == {
+            f"{name}.ics": name for name in ("lunch?", "lunch", "lunch#")
+        }

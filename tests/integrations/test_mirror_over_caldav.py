@@ -122,6 +122,19 @@ def test_server_that_forgot_its_tokens_is_read_again_as_a_whole(account: Calenda
     assert set(ledger(account)) == {f"{name}.ics" for name in (*EVENTS, "new") if name != "e02"}
 
 
+@pytest.mark.parametrize("name", ["h#s", "#", "50%23"])
+def test_event_is_mirrored_whatever_its_address_is(account: CalendarAccount, server: CalDAVServer, name: str) -> None:
+    server.put_events("work", {name: event("odd", "DTSTART:20260320T100000Z", "SUMMARY:Odd")})
+    assert synced(account).succeeded
+    assert f"{name}.ics" in ledger(account)
+    server.put_events("work", {name: event("odd", "DTSTART:20260321T100000Z", "SUMMARY:Moved")})
+    assert synced(account).succeeded
+    assert "Moved" in titles(account)
+    server.delete_events("work", [name])
+    assert synced(account).succeeded
+    assert f"{name}.ics" not in ledger(account)
+
+
 def test_event_that_cannot_be_read_any_more_keeps_its_row(account: CalendarAccount, server: CalDAVServer) -> None:
     synced(account)
     server.put_events("work", {"e03": event("u3", "DTSTART:20260320T090000Z", "RRULE:FREQ=MINUTELY", "SUMMARY:Bomb")})

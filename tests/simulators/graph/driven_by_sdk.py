@@ -2,7 +2,7 @@
 
 The client is large and takes part in nothing else, so it lives in an environment of its own:
 
-    python -m tests.simulators.graph                      # prints URL, token and calendar
+    python -m tests.simulators                            # prints URL, token and calendar
     python -m venv /tmp/sdk && /tmp/sdk/bin/pip install msgraph-sdk
     /tmp/sdk/bin/python tests/simulators/graph/driven_by_sdk.py URL TOKEN CALENDAR
 """
