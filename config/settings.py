@@ -42,6 +42,7 @@ MIDDLEWARE = [
     "config.observability.RequestLogMiddleware",
     "config.jsonapi.middleware.DocumentsOnly",
     "django.middleware.security.SecurityMiddleware",
+    "icsfeeds.middleware.FeedsShortWay",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -129,10 +130,10 @@ CELERY_TASK_ROUTES = {"integrations.tasks.handle_delivery": {"queue": "webhooks"
 CELERY_BEAT_SCHEDULE = {
     "poll-due-accounts": {"task": "calendars.tasks.poll_due_accounts", "schedule": timedelta(seconds=15)},
     "sweep-unfinished-runs": {"task": "calendars.tasks.sweep_unfinished_runs", "schedule": timedelta(seconds=15)},
-    "tend-push-channels": {"task": "calendars.tasks.tend_push_channels", "schedule": timedelta(seconds=60)},
-    "sweep-push-messages": {"task": "calendars.tasks.sweep_push_messages", "schedule": timedelta(seconds=15)},
     "prepare-series": {"task": "busyblocks.tasks.prepare_due", "schedule": timedelta(seconds=30)},
     "sweep-occurrences": {"task": "busyblocks.tasks.sweep_occurrences", "schedule": timedelta(hours=1)},
+    "tend-push-channels": {"task": "calendars.tasks.tend_push_channels", "schedule": timedelta(seconds=60)},
+    "sweep-push-messages": {"task": "calendars.tasks.sweep_push_messages", "schedule": timedelta(seconds=15)},
     "sweep-farewells": {"task": "calendars.tasks.sweep_farewells", "schedule": timedelta(seconds=60)},
     "sweep-unhandled-deliveries": {
         "task": "integrations.tasks.sweep_unhandled_deliveries",

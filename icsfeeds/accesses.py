@@ -1,76 +1,108 @@
-"""How often and when each feed was read, counted without slowing the reads.
+"""How often, when and by what program each feed was read, counted without slowing the reads.
 
-Every read adds one to a counter in the cache; at most once a minute per token, a read takes what has gathered there
-into the row. So a read costs no query beyond its look-up, and the row is written once a minute however busy the feed.
+Every read is noted in this process's memory; a few seconds after the first, one thread writes all that was noted, of
+all feeds, and is gone. So a read costs no query beyond its look-up, and a row is written a few times a minute however
+busy its feed.
 
-What a crash costs: a lost cache loses the count of the last minute; a process that dies between writing the row and
-taking the sum off the counter counts that minute twice. Statistics, not facts; `last_accessed_at` is never ahead.
+What a crash costs: a process that dies loses the reads of the last seconds. Statistics, not facts.
 """
 
+import threading
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from django.core.cache import cache
-from django.db import DatabaseError
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 
 from icsfeeds.models import ICSToken
 
-WRITTEN_EVERY = timedelta(minutes=1)
-_KEPT_SECONDS = int(timedelta(days=30).total_seconds())
+WRITTEN_AFTER = timedelta(seconds=15)
+_AGENT_MOST = 255
 
 log = structlog.get_logger("feed")
 
 
-def record(token_pk: int, *, last_accessed_at: datetime | None, now: datetime) -> None:
-    """Count one read of the token whose row was last written at `last_accessed_at`. Never fails a read."""
-    gathered = _gather(token_pk)
-    if last_accessed_at is not None and now - last_accessed_at < WRITTEN_EVERY:
+@dataclass(slots=True)
+class Reads:
+    """Of one token, since they were last written."""
+
+    count: int
+    last_at: datetime
+    agent: str
+
+
+_noted: dict[int, Reads] = {}
+_lock = threading.Lock()
+_timer: threading.Timer | None = None
+
+
+def note(token_pk: int, *, agent: str, now: datetime) -> None:
+    """Count one read, by a program that calls itself `agent` (any text of the network's)."""
+    global _timer  # noqa: PLW0603
+    with _lock:
+        reads = _noted.get(token_pk)
+        if reads is None:
+            _noted[token_pk] = Reads(1, now, agent)
+        else:
+            reads.count += 1
+            reads.last_at, reads.agent = now, agent
+        if _timer is None:
+            _timer = _started()
+
+
+def pending(token_pks: Collection[int]) -> dict[int, Reads]:
+    """What this process has noted of these tokens and not written yet, by primary key."""
+    with _lock:
+        return {pk: Reads(known.count, known.last_at, known.agent) for pk in token_pks if (known := _noted.get(pk))}
+
+
+def write() -> None:
+    """Write all that was noted; what cannot be written is dropped. A row's times never go back."""
+    global _timer
+    with _lock:
+        # Replaced, not emptied, by who wrote it: a read in between is noted for the next time.
+        written, _timer = dict(_noted), None
+        _noted.clear()
+    if not written:
         return
-    row = ICSToken.objects.filter(pk=token_pk, last_accessed_at=last_accessed_at)
     try:
-        # Compare and swap: of the processes that see the minute end, one writes.
-        written = row.update(last_accessed_at=now, access_count=F("access_count") + gathered)
-    # A standby, or a disk that is full: the feed can still be read.
+        with transaction.atomic():
+            for pk, reads in sorted(written.items()):
+                _add(pk, reads)
+    # A standby, or a disk that is full: the feeds can still be read.
     except DatabaseError as error:
-        log.warning("feed_count_not_written", token=token_pk, error=type(error).__name__)
-        return
-    if written:
-        _take_off(token_pk, gathered)
+        log.warning("feed_counts_not_written", tokens=len(written), error=type(error).__name__)
 
 
-def pending(token_pks: Collection[int]) -> dict[int, int]:
-    """Reads of these tokens that their rows do not show yet, by primary key; one round trip to the cache."""
+def forget() -> None:
+    """Drop what was noted."""
+    with _lock:
+        _noted.clear()
+
+
+def _add(pk: int, reads: Reads) -> None:
+    row = ICSToken.objects.filter(pk=pk)
+    row.update(access_count=F("access_count") + reads.count)
+    later = row.exclude(last_accessed_at__gte=reads.last_at)
+    later.update(last_accessed_at=reads.last_at, last_user_agent=printable(reads.agent))
+
+
+def printable(agent: str) -> str:
+    """`agent` as it can be kept and shown."""
+    return "".join(char for char in agent if char.isprintable())[:_AGENT_MOST]
+
+
+def _started() -> threading.Timer:
+    timer = threading.Timer(WRITTEN_AFTER.total_seconds(), _write_in_thread)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _write_in_thread() -> None:
     try:
-        # Whatever ails the cache (each backend has errors of its own), the rows are shown.
-        found = cache.get_many([_key(pk) for pk in token_pks])
-    except Exception as error:  # noqa: BLE001
-        log.warning("feed_counter_unavailable", error=type(error).__name__)
-        return {}
-    return {pk: max(found.get(_key(pk), 0), 0) for pk in token_pks}
-
-
-def _gather(token_pk: int) -> int:
-    """The reads since the row was written, this one included."""
-    key = _key(token_pk)
-    try:
-        try:
-            return max(cache.incr(key), 1)
-        except ValueError:
-            return 1 if cache.add(key, 1, _KEPT_SECONDS) else max(cache.incr(key), 1)
-    # Whatever ails the cache, the feed is read: the row counts this read alone.
-    except Exception as error:  # noqa: BLE001
-        log.warning("feed_counter_unavailable", error=type(error).__name__)
-        return 1
-
-
-def _take_off(token_pk: int, count: int) -> None:
-    try:
-        cache.decr(_key(token_pk), count)
-    except Exception as error:  # noqa: BLE001
-        log.warning("feed_counter_unavailable", error=type(error).__name__)
-
-
-def _key(token_pk: int) -> str:
-    return f"feed-reads:{token_pk}"
+        write()
+    finally:
+        connection.close()

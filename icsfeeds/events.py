@@ -9,18 +9,16 @@ from busyblocks import zones
 from busyblocks.errors import UnknownZone
 from busyblocks.models import Classification, EventStatus, FreeBusyType, Transparency
 from icsfeeds import writer
-from icsfeeds.rows import FeedRow
+from icsfeeds.rows import UNTITLED, FeedRow
 from icsfeeds.vtimezone import FIRST_YEAR
 
 UTC_NAMES = frozenset(
     {"", "UTC", "UCT", "Zulu", "Universal", "Etc/UTC", "Etc/UCT", "Etc/Zulu", "Etc/Universal"},
 )
-# What a reader shows for an entry without a title.
-UNTITLED = "Busy"
 _URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_STATUSES = {status.value: status.upper() for status in EventStatus}
-_CLASSES = {name.value: name.upper() for name in Classification}
+STATUSES = {status.value: status.upper() for status in EventStatus}
+CLASSES = {name.value: name.upper() for name in Classification}
 
 
 class Clock:
@@ -103,13 +101,13 @@ def vevent(row: FeedRow, uid: str, times: str) -> str:
         f"SEQUENCE:{row.sequence}\r\n{times}{line('SUMMARY:' + (text(row.title) or UNTITLED))}"
         f"{line('DESCRIPTION:' + text(row.description)) if row.description else ''}"
         f"{line('LOCATION:' + text(row.location)) if row.location else ''}"
-        f"{_url(row.url) if row.url else ''}"
-        f"STATUS:{_STATUSES.get(row.status, 'CONFIRMED')}\r\nTRANSP:{'TRANSPARENT' if free else 'OPAQUE'}\r\n"
-        f"CLASS:{_CLASSES.get(row.classification, 'PRIVATE')}\r\nEND:VEVENT\r\n"
+        f"{url_line(row.url) if row.url else ''}{row.people}"
+        f"STATUS:{STATUSES.get(row.status, 'CONFIRMED')}\r\nTRANSP:{'TRANSPARENT' if free else 'OPAQUE'}\r\n"
+        f"CLASS:{CLASSES.get(row.classification, 'PRIVATE')}\r\nEND:VEVENT\r\n"
     )
 
 
-def _url(url: str) -> str:
+def url_line(url: str) -> str:
     """A URL line (a URI is not escaped as text is, §3.3.13); nothing for what is no web address."""
     try:
         parts = urlsplit(url)

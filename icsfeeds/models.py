@@ -17,6 +17,13 @@ class ICSTokenQuerySet(models.QuerySet["ICSToken"]):
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), active=True)
 
 
+class Detail(models.TextChoices):
+    """How much of an entry a feed tells."""
+
+    FULL = "full"
+    BUSY = "busy"
+
+
 class ICSToken(models.Model):
     """One feed address. Looked up by digest; the value itself is kept encrypted, to be shown to its owner."""
 
@@ -28,8 +35,28 @@ class ICSToken(models.Model):
     label = models.CharField(max_length=255, blank=True)
     active = models.BooleanField(default=True)
     expires_at = models.DateTimeField(null=True, blank=True)
+    # What is shown.
+    show_meetings = models.BooleanField(default=True)
+    show_busy_blocks = models.BooleanField(default=True, help_text="Show blocks made by hand.")
     # Off by default: a feed subscribed to in the calendar that it came from must not echo it.
     include_synced = models.BooleanField(default=False, help_text="Show busy time mirrored from other calendars too.")
+    detail = models.CharField(max_length=8, choices=Detail, default=Detail.FULL)
+    show_people = models.BooleanField(default=False, help_text="Name the organizers and attendees of meetings.")
+    # Whole days before and after today, UTC; NULL: without end. Programs grow slow over feeds of many years.
+    past_days = models.PositiveSmallIntegerField(default=90, null=True, blank=True)
+    future_days = models.PositiveSmallIntegerField(default=400, null=True, blank=True)
+    color = models.CharField(max_length=7, blank=True, help_text="#RRGGBB")
+    refresh_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How often programs are asked to come back; empty: the service's own pace."
+    )
+    # A team's feed: these users beside the token's own.
+    team = models.ManyToManyField(CrmUser, blank=True, related_name="+")
+    of_team = models.BooleanField(default=False, editable=False, help_text="Whether there is a team.")
+    # The state that was last shown (a digest of what it follows from), its ETag, and since when it is that.
+    shown_key = models.CharField(max_length=64, blank=True, editable=False)
+    shown_tag = models.CharField(max_length=32, blank=True, editable=False)
+    shown_at = models.DateTimeField(null=True, editable=False)
+    last_user_agent = models.CharField(max_length=255, blank=True, editable=False)
     last_accessed_at = models.DateTimeField(null=True, blank=True)
     access_count = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)

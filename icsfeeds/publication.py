@@ -1,75 +1,136 @@
-"""From an address to what is read there: find the token, read the rows, hand out the bytes."""
+"""What is read at an address: a body that was joined already, or pieces that are; only what changed is rendered."""
 
-import hmac
-from collections.abc import Iterator
+import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+import structlog
 from django.conf import settings
+from django.db import DatabaseError
 
-from icsfeeds import rows
+from icsfeeds import preparation, shelf
+from icsfeeds.contents import Contents, contents_of
 from icsfeeds.errors import NoSuchFeed
-from icsfeeds.feed import Head, render
+from icsfeeds.feed import CLOSING, Head, opening
+from icsfeeds.lookup import Found, state_of
 from icsfeeds.models import ICSToken
-from icsfeeds.version import Version, version_of
+from icsfeeds.pieces import Joined, Piece, join, piece
+from icsfeeds.preparation import Prepared
+from icsfeeds.shelf import Shelf
+from icsfeeds.version import Version, key_of
 from tenancy.models import CrmUser
 
-# A ledger that moves under every one of so many reads is shown without validators.
-_ATTEMPTS = 3
-_SUFFIX = ".ics"
+_BODIES_BYTES = 32 * 1024 * 1024
+_PREPARED_BYTES = 32 * 1024 * 1024
+
+log = structlog.get_logger("feed")
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """What one read found: rows of the ledger, and the version that they are; None when the ledger kept moving."""
+    """A body, and the version that it is; None when the ledger would not stand still."""
 
-    rows: list[rows.FeedRow]
+    body: Joined
     version: Version | None
 
 
-def find(company_url_id: str, value: str, *, now: datetime) -> ICSToken:
-    """The usable token `value` (with or without `.ics`) of this company, with its user and company; one query.
+_bodies: Shelf[Joined] = Shelf(_BODIES_BYTES)
+_prepared: Shelf[Prepared] = Shelf(_PREPARED_BYTES)
+# Of the readers that come after a change, one renders; more locks than threads that serve.
+_LOCKS = [threading.Lock() for _ in range(64)]
+_CLOSING = piece(CLOSING)
 
-    Raises `NoSuchFeed`, after the same work whatever the reason is.
-    """
-    digest = ICSToken.digest_of(value.removesuffix(_SUFFIX))
-    token = ICSToken.objects.select_related("company", "user").defer("encrypted_token").filter(digest=digest).first()
+
+def version_of(found: Found, *, now: datetime) -> Version | None:
+    """What the feed shows, where that is known without looking; nothing is queried."""
+    if found.tag and found.key == key_of(found.state, now.date()):
+        return Version(found.tag, found.since)
+    return None
+
+
+def edition_of(found: Found, version: Version | None, *, now: datetime) -> Edition:
+    """The feed's body as its ledgers are now. version: as `version_of` says. Raises `NoSuchFeed`."""
+    body = _bodies.get(found.pk) if version is not None else None
+    if body is not None and version is not None and body.tag == version.tag:
+        return Edition(body, version)
+    return _made(found.pk, now=now)
+
+
+def forget() -> None:
+    """Drop what this process has prepared."""
+    _bodies.clear()
+    _prepared.clear()
+
+
+def _made(token_pk: int, *, now: datetime) -> Edition:
+    token = ICSToken.objects.select_related("user").defer("encrypted_token").filter(pk=token_pk).first()
     if token is None:
         raise NoSuchFeed
-    same_digest = hmac.compare_digest(token.digest, digest)
-    same_company = hmac.compare_digest(token.company.url_id.encode(), company_url_id.encode(errors="replace"))
-    if not (same_digest and same_company and token.usable_at(now)):
-        raise NoSuchFeed
-    return token
-
-
-def read(token: ICSToken, *, now: datetime) -> Edition:
-    """The rows behind the feed and their version; three queries, unless the ledger changes meanwhile.
-
-    Every change of the ledger raises the user's revision in its own transaction. So rows that were read while the
-    revision stood still are the rows of that revision; if it moved, they may be older than the revision that is known
-    now, or newer than the one that was known before, and they are read again. Never are old rows sent under a new
-    ETag. This holds under READ COMMITTED and on SQLite, where a transaction around the reads would lock out writers.
-    """
-    user = token.user
-    for _ in range(_ATTEMPTS):
-        before = (user.revision, user.revised_at)
-        found = rows.read(user.pk, include_synced=token.include_synced)
-        after = CrmUser.objects.filter(pk=user.pk).values_list("revision", "revised_at").first()
-        if after == before:
-            return Edition(found, version_of(token, now=now))
-        if after is None:
-            raise NoSuchFeed
-        user.revision, user.revised_at = after
-    return Edition(found, None)
-
-
-def body(token: ICSToken, edition: Edition, *, now: datetime) -> Iterator[bytes]:
-    """The calendar (text/calendar, UTF-8) in chunks."""
+    team = list(token.team.order_by("pk")) if token.of_team else []
+    users = [token.user, *team]
+    contents = contents_of(token, of_team=token.of_team)
+    parts = [_part(user, contents, now=now) for user in users]
+    zones: dict[str, tuple[int, int]] = {}
+    events: list[Piece] = [one for part in parts for one in part.pieces]
+    for one in events:
+        for name, first, last in one.zones:
+            known = zones.get(name, (first, last))
+            zones[name] = (min(first, known[0]), max(last, known[1]))
     head = Head(
         name=token.label or "Calendar",
         prodid=settings.FEED_PRODID,
-        refresh=timedelta(seconds=settings.FEED_MAX_AGE_SECONDS),
+        refresh=timedelta(seconds=token.refresh_seconds or settings.FEED_MAX_AGE_SECONDS),
         year=now.year,
+        color=token.color,
     )
-    return render(head, edition.rows)
+    body = join([piece(opening(head, zones)), *events, _CLOSING])
+    _bodies.put(token_pk, body, body.weight)
+    return Edition(body, _noted(token, users, parts, body.tag, now=now))
+
+
+def _part(user: CrmUser, contents: Contents, *, now: datetime) -> Prepared:
+    """One user's part, from the shelf where it is as new as the ledger."""
+    key = (user.pk, contents)
+    with _LOCKS[hash(key) % len(_LOCKS)]:
+        known = _prepared.get(key)
+        current = preparation.revision_of(user)
+        if known is None or known.revision != current:
+            known = shelf.shared(user.pk, contents) or known
+        basis = preparation.made_with(user, contents, now=now)
+        if known is None or known.revision != current or known.made_with != basis:
+            known = preparation.prepare(user, contents, known=known, now=now)
+            if known.revision is not None:
+                shelf.share(user.pk, contents, known)
+        if known.revision is not None:
+            _prepared.put(key, known, shelf.weight_of(known))
+        return known
+
+
+def _noted(token: ICSToken, users: list[CrmUser], parts: list[Prepared], tag: str, *, now: datetime) -> Version | None:
+    """The version that was made, written on the token's row, so that the next reader need not make it."""
+    revisions = [part.revision for part in parts]
+    settled = [revision for revision in revisions if revision is not None]
+    if len(settled) < len(revisions):
+        return None
+    changes = [revision.at for revision in settled if revision.at is not None]
+    owner, team = settled[0], settled[1:]
+    state = owner.stamp
+    if token.of_team:
+        last = max((revision.at for revision in team if revision.at is not None), default=None)
+        state = state_of(owner.stamp, sum(revision.number for revision in team), last)
+    key = key_of(state, now.date())
+    since = token.shown_at
+    if tag != token.shown_tag or since is None:
+        midnight = datetime(now.year, now.month, now.day, tzinfo=UTC)
+        changed = max([midnight, token.updated_at, *changes, *(user.created_at for user in users)])
+        # Another renderer shows the same ledger in other bytes, and its readers must hear of that too.
+        since = now if since is not None and changed <= since else changed
+    try:
+        # Only if the token is still the one whose choices these are.
+        row = ICSToken.objects.filter(pk=token.pk, updated_at=token.updated_at)
+        row.update(shown_key=key, shown_tag=tag, shown_at=since)
+    # A standby, or a disk that is full: the feed can still be read.
+    except DatabaseError as error:
+        log.warning("feed_version_not_written", token=token.pk, error=type(error).__name__)
+        return Version(tag, None)
+    return Version(tag, since)

@@ -1,45 +1,71 @@
 """Feed tokens: made, changed, taken away."""
 
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any
+
+from django.db import transaction
 
 from icsfeeds.models import ICSToken
 from tenancy.models import CrmUser
 
-CHANGEABLE = frozenset({"label", "active", "expires_at", "include_synced"})
+CHANGEABLE = frozenset(
+    {
+        "label", "active", "expires_at", "show_meetings", "show_busy_blocks", "include_synced", "detail", "show_people",
+        "past_days", "future_days", "color", "refresh_seconds",
+    }
+)  # fmt: skip
 
 
-def issue(
-    user: CrmUser,
-    *,
-    label: str = "",
-    active: bool = True,
-    expires_at: datetime | None = None,
-    include_synced: bool = False,
-) -> ICSToken:
-    """A new token of 192 random bits for the feed of `user`. expires_at: the first instant at which it is useless."""
+def issue(user: CrmUser, *, team: Iterable[CrmUser] = (), **values: Any) -> ICSToken:
+    """A new token of 192 random bits for the feed of `user`, and with `team` of these users of the company too.
+
+    values: of CHANGEABLE; what is not given has the model's default. expires_at: the first instant at which it is
+    useless.
+    """
+    chosen = {name: values[name] for name in CHANGEABLE & values.keys()}
+    team = [member for member in team if member.pk != user.pk]
     value = ICSToken.new_value()
-    return ICSToken.objects.create(
-        company_id=user.company_id,
-        user=user,
-        digest=ICSToken.digest_of(value),
-        encrypted_token=value,
-        label=label,
-        active=active,
-        expires_at=expires_at,
-        include_synced=include_synced,
-    )
+    with transaction.atomic():
+        token = ICSToken.objects.create(
+            company_id=user.company_id,
+            user=user,
+            digest=ICSToken.digest_of(value),
+            encrypted_token=value,
+            of_team=bool(team),
+            **chosen,
+        )
+        token.team.set(team)
+    return token
 
 
-def change(token: ICSToken, **values: Any) -> ICSToken:
+def change(token: ICSToken, *, team: Iterable[CrmUser] | None = None, **values: Any) -> ICSToken:
     """The token with these of its `CHANGEABLE` fields changed; the next read of the feed sees them."""
     changed = sorted(CHANGEABLE & values.keys())
     for name in changed:
         setattr(token, name, values[name])
-    token.save(update_fields=[*changed, "updated_at"])
+    with transaction.atomic():
+        if team is not None:
+            members = [member for member in team if member.pk != token.user_id]
+            token.team.set(members)
+            token.of_team = bool(members)
+        _save(token, "of_team", *changed)
+    return token
+
+
+def rotate(token: ICSToken) -> ICSToken:
+    """The token with a new value: the old address answers 404 from the next request on."""
+    value = ICSToken.new_value()
+    token.digest, token.encrypted_token = ICSToken.digest_of(value), value
+    _save(token, "digest", "encrypted_token")
     return token
 
 
 def revoke(token: ICSToken) -> None:
     """Delete the token: its address answers 404 from the next request on."""
     token.delete()
+
+
+def _save(token: ICSToken, *changed: str) -> None:
+    # What was shown last may not be what the feed shows now.
+    token.shown_key = ""
+    token.save(update_fields=[*changed, "shown_key", "updated_at"])

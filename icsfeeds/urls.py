@@ -8,10 +8,14 @@ from tenancy import paths  # noqa: F401  (registers <user:…>)
 
 _LIST = ICSTokenViewSet.as_view({"get": "list", "post": "create"})
 _ONE = ICSTokenViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
+_ROTATE = ICSTokenViewSet.as_view({"post": "rotate"})
+
+# Whatever stands below /ics/ is a token or nothing, slashes and line breaks too: one answer to all that is wrong.
+FEED = r"^calendars/(?P<company_url_id>[^/]+)/ics/(?P<token>[\s\S]+)\Z"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("users/<user:user_unique_id>/ics_tokens", _LIST),
     path("users/<user:user_unique_id>/ics_tokens/<str:id>", _ONE),
-    # Whatever stands below /ics/ is a token or nothing, slashes and line breaks too: one answer to all that is wrong.
-    re_path(r"^calendars/(?P<company_url_id>[^/]+)/ics/(?P<token>[\s\S]+)\Z", views.feed),
+    path("users/<user:user_unique_id>/ics_tokens/<str:id>/rotate", _ROTATE),
+    re_path(FEED, views.feed),
 ]

@@ -2,17 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from importlib.metadata import version as installed
-from pathlib import Path
-from zoneinfo import TZPATH
 
 from django.conf import settings
 from django.utils.http import http_date, parse_etags, parse_http_date_safe
 
 from icsfeeds.feed import RENDERER_VERSION
-from icsfeeds.models import ICSToken
 
 # No transaction that changes a ledger is open for longer.
 _SETTLED = timedelta(seconds=61)
@@ -21,71 +18,56 @@ _GZIP = "-gzip"
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A feed as one token shows it at one revision of the user's ledger, in one year, by one renderer.
+    """What a feed shows.
 
-    tag: the opaque part of the ETag. changed_at: when the token or the ledger last changed (or the year began).
+    tag: the opaque part of the ETag, a digest of the plain bytes. since: when the feed came to show them; None where
+    that is not known.
     """
 
     tag: str
-    changed_at: datetime
+    since: datetime | None
 
     def etag(self, *, gzipped: bool) -> str:
         """The strong ETag; other bytes are another representation, so compressed ones have their own."""
         return f'"{self.tag}{_GZIP if gzipped else ""}"'
 
-    def last_modified(self, now: datetime) -> str:
+    def last_modified(self, now: datetime) -> str | None:
         """The HTTP date to send at `now`.
 
         An HTTP date has whole seconds, and a transaction may commit a while after the time that it wrote. So a change
         is dated up to the next second, but only once it has settled; before that a date from before it is sent, which
         never makes a later If-Modified-Since come out as "not modified".
         """
-        if now - self.changed_at > _SETTLED:
-            return http_date(_next_second(self.changed_at))
-        return http_date(int((self.changed_at - _SETTLED).timestamp()))
+        if self.since is None:
+            return None
+        if now - self.since > _SETTLED:
+            return http_date(_next_second(self.since))
+        return http_date(int((self.since - _SETTLED).timestamp()))
 
     def is_known_to(self, if_none_match: str | None, if_modified_since: str | None) -> bool:
         """Whether a conditional request need not be answered in full (RFC 9110 §13.1.2, §13.1.3: weak comparison)."""
         if if_none_match is not None:
+            if if_none_match == f'"{self.tag}"' or if_none_match == f'"{self.tag}{_GZIP}"':
+                return True
             tags = {tag.removeprefix("W/").strip('"').removesuffix(_GZIP) for tag in parse_etags(if_none_match)}
             return "*" in tags or self.tag in tags
-        since = parse_http_date_safe(if_modified_since or "")
-        return since is not None and _next_second(self.changed_at) <= since
+        since = parse_http_date_safe(if_modified_since) if if_modified_since else None
+        return since is not None and self.since is not None and _next_second(self.since) <= since
 
 
-def version_of(token: ICSToken, *, now: datetime) -> Version:
-    """The version that a read at `now` gets. `token` comes with its user; nothing is queried."""
-    user = token.user
-    facts = (
-        RENDERER_VERSION,
-        _zone_data(),
-        settings.FEED_PRODID,
-        settings.FEED_MAX_AGE_SECONDS,
-        now.year,
-        token.unique_id,
-        token.include_synced,
-        token.label,
-        user.revision,
-        # A restored dump may count the same revisions again.
-        user.revised_at,
-    )
-    changed_at = max(
-        datetime(now.year, 1, 1, tzinfo=UTC), token.updated_at, user.created_at, user.revised_at or user.created_at
-    )
-    return Version(hashlib.sha256(repr(facts).encode()).hexdigest()[:32], changed_at)
+@lru_cache(maxsize=4096)
+def key_of(state: str, day: date) -> str:
+    """A digest of what a feed follows from besides its token: the same key, the same bytes.
+
+    state: of its users' ledgers; day: today, UTC.
+    """
+    return hashlib.sha256(repr((_basis(), day, state)).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _basis() -> tuple[object, ...]:
+    return (RENDERER_VERSION, installed("tzdata"), settings.FEED_PRODID, settings.FEED_MAX_AGE_SECONDS)
 
 
 def _next_second(moment: datetime) -> int:
     return int(moment.timestamp()) + 1
-
-
-@lru_cache(maxsize=1)
-def _zone_data() -> str:
-    """Which zone data this process reads: the system's where there are any, else the package's."""
-    for folder in TZPATH:
-        try:
-            with Path(folder, "tzdata.zi").open() as file:
-                return file.readline().strip()
-        except OSError:
-            continue
-    return installed("tzdata")

@@ -1,21 +1,19 @@
 """`/calendars/:company_url_id/ics/:token`: the public feed. Whoever knows the address may read it."""
 
-import gzip
 import re
+from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from icsfeeds import accesses, publication
+from icsfeeds import accesses, guessing, lookup, publication
 from icsfeeds.errors import NoSuchFeed
-from icsfeeds.version import Version, version_of
+from icsfeeds.pieces import Joined
 from tenancy.documents import error_document
 
 CONTENT_TYPE = "text/calendar; charset=utf-8"
-# Most of the gain at a third of the default level's time: calendars repeat themselves.
-_GZIP_LEVEL = 4
 _REFUSES_GZIP = re.compile(r"q\s*=\s*0(?:\.0{0,3})?\s*\Z")
 
 
@@ -25,41 +23,65 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
     if request.method not in {"GET", "HEAD"}:
         return _not_allowed()
     now = timezone.now()
+    meta = request.META
+    digest = lookup.digest_of(token)
+    address, second = guessing.address_of(meta), now.timestamp()
+    if guessing.is_refused(address, digest, now=second):
+        return _too_many()
     try:
-        found = publication.find(company_url_id, token, now=now)
-        # The row is written anew below, at most once a minute.
-        last_accessed_at = found.last_accessed_at
-        version: Version | None = version_of(found, now=now)
-        gzipped = takes_gzip(request.headers.get("Accept-Encoding", ""))
-        conditions = (request.headers.get("If-None-Match"), request.headers.get("If-Modified-Since"))
+        found = lookup.find(company_url_id, digest, now=now)
+        version = publication.version_of(found, now=now)
+        edition = None
+        if version is None:
+            edition = publication.edition_of(found, None, now=now)
+            version = edition.version
+        gzipped = takes_gzip(meta.get("HTTP_ACCEPT_ENCODING", ""))
+        conditions = (meta.get("HTTP_IF_NONE_MATCH"), meta.get("HTTP_IF_MODIFIED_SINCE"))
+        response: HttpResponseBase
         if version is not None and version.is_known_to(*conditions):
-            # Streaming for the same reason; and the type because caches take over what a 304 says (RFC 9111 §3.2).
-            response: HttpResponseBase = StreamingHttpResponse((), status=304, content_type=CONTENT_TYPE)
+            # Streaming, so that nobody counts its length; and the type because caches take over what a 304 says
+            # (RFC 9110 §8.6, RFC 9111 §3.2).
+            response = StreamingHttpResponse((), status=304, content_type=CONTENT_TYPE)
+            # All day long, from thousands of programs; they are counted, and the log is for what happened.
+            response.unlogged = True  # type: ignore[attr-defined]
         elif request.method == "HEAD":
-            # Streaming, so that nobody counts its length: GET's length is known only after rendering.
             response = StreamingHttpResponse((), content_type=CONTENT_TYPE)
         else:
-            edition = publication.read(found, now=now)
+            edition = edition or publication.edition_of(found, version, now=now)
             version = edition.version
-            content = b"".join(publication.body(found, edition, now=now))
-            if gzipped:
-                content = gzip.compress(content, _GZIP_LEVEL, mtime=0)
-            response = HttpResponse(content, content_type=CONTENT_TYPE)
+            response = _sent(edition.body, gzipped=gzipped)
     except NoSuchFeed:
+        guessing.missed(address, now=second)
         return _not_found()
+    headers = response.headers
     if gzipped and response.status_code != 304:
-        response["Content-Encoding"] = "gzip"
+        headers["Content-Encoding"] = "gzip"
     if version is not None:
-        response["ETag"] = version.etag(gzipped=gzipped)
-        response["Last-Modified"] = version.last_modified(now)
-    response["Cache-Control"] = f"private, max-age={settings.FEED_MAX_AGE_SECONDS}"
-    response["Vary"] = "Accept-Encoding"
+        headers["ETag"] = version.etag(gzipped=gzipped)
+        if modified := version.last_modified(now):
+            headers["Last-Modified"] = modified
+    headers["Cache-Control"] = f"private, max-age={settings.FEED_MAX_AGE_SECONDS}"
+    headers["Vary"] = "Accept-Encoding"
     # Without a name, browsers would save it under its token.
-    response["Content-Disposition"] = 'inline; filename="calendar.ics"'
-    accesses.record(found.pk, last_accessed_at=last_accessed_at, now=now)
+    kind = "attachment" if "download" in meta.get("QUERY_STRING", "") and "download" in request.GET else "inline"
+    headers["Content-Disposition"] = f'{kind}; filename="calendar.ics"'
+    guessing.was_right(digest)
+    accesses.note(found.pk, agent=meta.get("HTTP_USER_AGENT", ""), now=now)
     return _guarded(response)
 
 
+def _sent(body: Joined, *, gzipped: bool) -> HttpResponseBase:
+    """The body at once where it is held as a whole, else piece by piece."""
+    whole = body.whole(gzipped=gzipped)
+    if whole is not None:
+        response: HttpResponseBase = HttpResponse(whole, content_type=CONTENT_TYPE)
+    else:
+        response = StreamingHttpResponse(body.chunks(gzipped=gzipped), content_type=CONTENT_TYPE)
+    response.headers["Content-Length"] = str(body.gzip_size if gzipped else body.size)
+    return response
+
+
+@lru_cache(maxsize=256)
 def takes_gzip(accept_encoding: str) -> bool:
     """Whether the header (RFC 9110 §12.5.3) names gzip and does not refuse it."""
     for choice in accept_encoding.lower().split(","):
@@ -82,9 +104,21 @@ def _not_found() -> HttpResponseBase:
     return _guarded(response)
 
 
+def _too_many() -> HttpResponseBase:
+    response = error_document(
+        429, "rate_limit_exceeded", "Too Many Requests", "Too many addresses of feeds that do not exist; try later."
+    )
+    response["Retry-After"] = str(guessing.WINDOW_SECONDS)
+    response["Cache-Control"] = "private, no-store"
+    # A line for each would be the guesser's way to fill the disk.
+    response.unlogged = True  # type: ignore[attr-defined]
+    return _guarded(response)
+
+
 def _guarded(response: HttpResponseBase) -> HttpResponseBase:
     """The address is a secret: search engines, referrers and content sniffers have no business with it."""
-    response["X-Robots-Tag"] = "noindex, nofollow"
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Referrer-Policy"] = "no-referrer"
+    headers = response.headers
+    headers["X-Robots-Tag"] = "noindex, nofollow"
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
     return response

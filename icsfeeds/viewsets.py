@@ -5,14 +5,19 @@ from typing import Any
 
 from django.db.models import Q
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework_json_api.serializers import ValidationError
 
 from icsfeeds import accesses, services
 from icsfeeds.models import ICSToken
 from icsfeeds.serializers import ICSTokenSerializer
+from tenancy.callers import Scope
+from tenancy.errors import Forbidden
 from tenancy.filters import SDK_STATUSES
+from tenancy.models import CrmUser
 from tenancy.viewsets import TenantViewSet
 
 
@@ -29,7 +34,7 @@ def _of_status(text: str) -> Q:
 class ICSTokenViewSet(TenantViewSet):
     """A user's feed addresses."""
 
-    queryset = ICSToken.objects.select_related("company", "user")
+    queryset = ICSToken.objects.select_related("company", "user").prefetch_related("team")
     serializer_class = ICSTokenSerializer
     resource_name = "ics_token"
     filterable = {"status": _of_status, "active": "active", "include_synced": "include_synced"}
@@ -55,14 +60,20 @@ class ICSTokenViewSet(TenantViewSet):
     def create(self, request: Request, **kwargs: Any) -> Response:
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        token = services.issue(self.user_to_write(), **body.validated_data)
+        values = self._with_users(body.validated_data)
+        token = services.issue(self.user_to_write(), **values)
         return Response(self._shown(token), status=status.HTTP_201_CREATED)
 
     def update(self, request: Request, **kwargs: Any) -> Response:
         token = self.get_object()
         body = self.get_serializer(token, data=request.data, partial=True)
         body.is_valid(raise_exception=True)
-        return Response(self._shown(services.change(token, **body.validated_data)))
+        return Response(self._shown(services.change(token, **self._with_users(body.validated_data))))
+
+    @extend_schema(request=None)
+    def rotate(self, request: Request, **kwargs: Any) -> Response:
+        """The token with a new value; the old address is dead at once."""
+        return Response(self._shown(services.rotate(self.get_object())))
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         services.revoke(self.get_object())
@@ -72,3 +83,15 @@ class ICSTokenViewSet(TenantViewSet):
         rows: Collection[ICSToken] = tokens if many else [tokens]
         context = {**self.get_serializer_context(), "pending": accesses.pending([row.pk for row in rows])}
         return ICSTokenSerializer(tokens, many=many, context=context).data
+
+    def _with_users(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The ids of a team as users of the caller's company; whom it does not know stands in no feed yet."""
+        if "team" not in values:
+            return values
+        if values["team"] and not self.caller.is_admin:
+            raise Forbidden(f"A team's feed shows several users and takes a token with the scope {Scope.ADMIN}.")
+        ids = set(values["team"])
+        users = list(CrmUser.objects.filter(company=self.company, unique_id__in=ids))
+        if unknown := sorted(ids - {user.unique_id for user in users}):
+            raise ValidationError({"user_unique_ids": f"The company has no user {unknown[0]}."})
+        return {**values, "team": users}

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from busyblocks import zones
 from icsfeeds import writer
 
 # The years in which times are written in their zone; the feed writes what lies outside in UTC.
@@ -58,7 +59,7 @@ def onsets(zone: str, first_year: int, last_year: int) -> list[Onset]:
 
 @lru_cache(maxsize=2048)
 def _onsets_since(zone: str, year: int) -> tuple[Onset, ...]:
-    info = ZoneInfo(zone)
+    info = zones.zone(zone)
     found = []
     here, end = datetime(year, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
     offset = _offset(info, here)
@@ -80,7 +81,7 @@ def vtimezone(zone: str, first_year: int, last_year: int) -> str:
 
     A rule is written only where the zone's data keep it without exception; a rule that holds to the end of the data
     has no UNTIL and so serves endless series. Other changes are written one by one: every reader takes those, while
-    RDATEs and odd rules are ignored by some. `zone` is an IANA name; raises `ZoneInfoNotFoundError`.
+    RDATEs and odd rules are ignored by some. `zone` is an IANA name; raises `UnknownZone`.
     """
     first_year, last_year = max(first_year, FIRST_YEAR), min(last_year, LAST_YEAR)
     changes = onsets(zone, first_year - 1, LAST_YEAR)
@@ -163,7 +164,7 @@ def _components(run: _Run, horizon: datetime) -> Iterator[str]:
 
 def _initial(zone: str, instant: datetime) -> str:
     """The clock that runs when the covered years begin."""
-    local = instant.astimezone(ZoneInfo(zone))
+    local = instant.astimezone(zones.zone(zone))
     offset = local.utcoffset() or timedelta()
     daylight = (local.dst() or timedelta()) > timedelta()
     return _component(Onset(instant - offset, offset, offset, local.tzname() or "", daylight))

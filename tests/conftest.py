@@ -8,6 +8,8 @@ from django.conf import settings
 from django.core.cache import cache
 from hypothesis import settings as hypothesis_settings
 
+from icsfeeds import accesses, guessing, lookup, publication
+
 # The same examples in every run, and no judgement by the clock.
 hypothesis_settings.register_profile("suite", deadline=None, derandomize=True, print_blob=True)
 hypothesis_settings.load_profile("suite")
@@ -28,8 +30,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> None:
-    """No test finds what another has cached."""
+    """No test finds what another has cached, or kept in memory."""
     cache.clear()
+    publication.forget()
+    guessing.forget()
+    lookup.forget()
+
+
+@pytest.fixture(autouse=True)
+def _reads_are_written_when_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread writes counts of a test's feeds while the next one runs: `accesses.write()` does where it must."""
+    accesses.forget()
+    monkeypatch.setattr(accesses, "_started", lambda: None)
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_wrong_method_is_405_and_says_which_are_right(as_alice):
 @pytest.mark.parametrize("debug", [False, True], ids=["", "with DEBUG"])
 def test_wrong_method_of_a_plain_view_is_a_document_too(client, settings, debug):
     settings.DEBUG = debug
-    response = client.post("/calendars/acme/ics/some-token")
+    response = client.post("/calendars/acme/feeds/some-token")
 
     error_of(response, 405)
     assert response["Allow"] == "GET"
@@ -275,7 +275,7 @@ def test_a_bug_is_a_document_that_says_nothing_of_it(as_alice):
 def test_a_bug_in_a_plain_view_likewise(client, settings, debug):
     settings.DEBUG = debug
     client.raise_request_exception = False
-    response = client.get("/calendars/acme/ics/some-token?break")
+    response = client.get("/calendars/acme/feeds/some-token?break")
 
     error_of(response, 500)
     assert "secret" not in response.text

@@ -44,7 +44,7 @@ def answered(stream):
 
 def test_request_id_comes_back_and_stands_in_each_line(written, client):
     client.raise_request_exception = False
-    response = client.get("/calendars/acme/ics/x?break", headers={"X-Request-ID": "req_42.a:b-c"})
+    response = client.get("/calendars/acme/feeds/x?break", headers={"X-Request-ID": "req_42.a:b-c"})
 
     assert response["X-Request-ID"] == "req_42.a:b-c"
     assert len(lines(written)) >= 2

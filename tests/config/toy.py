@@ -93,7 +93,7 @@ urlpatterns = [
     path("users/<user:user_unique_id>/notes/<id>", ONE),
     path("failures/<kind>", Failures.as_view()),
     path("company", CompanyWide.as_view()),
-    path("calendars/<url_id>/ics/<token>", plain),
+    path("calendars/<url_id>/feeds/<token>", plain),
     path("", include("config.urls")),
 ]
 handler500 = "config.jsonapi.fallbacks.server_error"

@@ -1,6 +1,7 @@
 """Rows of the ledger without a database, what the ledger makes of them, and what another reader makes of the feed."""
 
 import uuid
+import zoneinfo
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -15,6 +16,10 @@ from busyblocks.timespans import Span
 from icsfeeds.families import families
 from icsfeeds.feed import Head, render
 from icsfeeds.rows import FeedRow
+
+# The reader takes the rules of zones that it knows from the machine, and the ledger takes them from the tzdata package.
+zoneinfo.reset_tzpath(to=())
+zoneinfo.ZoneInfo.clear_cache()
 
 YEAR = 2026
 HEAD = Head(name="Calendar", prodid="-//23blocks//CRM//EN", refresh=timedelta(minutes=5), year=YEAR)

@@ -7,15 +7,15 @@ from unittest.mock import patch
 import icalendar
 import pytest
 import time_machine
-from django.core.cache import cache
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 from django.utils.http import http_date
 
 from busyblocks.models import BusyBlock, EventStatus, Origin
 from calendars.models import Meeting
-from icsfeeds import publication, rows, services
+from icsfeeds import accesses, lookup, preparation, publication, services
 from icsfeeds.models import ICSToken
-from icsfeeds.version import version_of
 from tenancy.models import CrmUser, bump_revision
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -102,7 +102,7 @@ def test_a_304_costs_one_query_and_renders_nothing(client, alice, token, django_
     block(alice, "by hand")
     etag = client.get(address(token))["ETag"]
 
-    with patch("icsfeeds.publication.render", side_effect=AssertionError), django_assert_num_queries(1):
+    with patch("icsfeeds.preparation._render", side_effect=AssertionError), django_assert_num_queries(1):
         response = client.get(address(token), headers={"If-None-Match": etag})
 
     assert response.status_code == 304
@@ -141,8 +141,16 @@ def test_compressed_and_plain_bytes_have_tags_of_their_own_and_know_each_other(c
         assert "Content-Encoding" not in client.get(address(token), headers={"Accept-Encoding": refusing})
 
 
-@pytest.mark.parametrize("changes", [{"label": "Other"}, {"include_synced": True}])
-def test_a_change_of_the_token_is_a_new_version(client, token, changes):
+@pytest.mark.parametrize(
+    "changes",
+    [{"label": "Other"}, {"include_synced": True}, {"detail": "busy"}, {"color": "#FF0000"}, {"refresh_seconds": 900},
+     {"show_busy_blocks": False}, {"past_days": 3}, {"future_days": 3}],
+)  # fmt: skip
+def test_a_change_of_the_token_is_a_new_version(client, alice, token, changes):
+    block(alice, "by hand")
+    block(alice, "last week", start_time=NOW - timedelta(days=7), end_time=NOW - timedelta(days=7))
+    origin = Origin.objects.create(user=alice, source="google")
+    block(alice, "synced", origin=origin, source="google", external_event_id="e1", uid="e1@google.com")
     etag = client.get(address(token))["ETag"]
     services.change(token, **changes)
 
@@ -151,7 +159,7 @@ def test_a_change_of_the_token_is_a_new_version(client, token, changes):
 
 def test_a_change_of_the_ledger_is_a_new_version(client, alice, token):
     etag = client.get(address(token))["ETag"]
-    bump_revision(alice.pk, at=NOW)
+    _write(alice, "new")()
 
     response = client.get(address(token), headers={"If-None-Match": etag})
 
@@ -159,15 +167,33 @@ def test_a_change_of_the_ledger_is_a_new_version(client, alice, token):
     assert response["ETag"] != etag
 
 
-def test_a_new_year_is_a_new_version(client, token, clock):
+def test_what_the_feed_does_not_show_changes_no_etag(client, alice, token, django_assert_num_queries):
     etag = client.get(address(token))["ETag"]
-    clock.move_to(datetime(2027, 1, 1, 0, 0, 1, tzinfo=UTC))
+    origin = Origin.objects.create(user=alice, source="google")
+    block(alice, "synced", origin=origin, source="google", external_event_id="e1", uid="e1@google.com")
+    block(alice, "long ago", start_time=NOW - timedelta(days=200), end_time=NOW - timedelta(days=200))
+    bump_revision(alice.pk, at=NOW)
 
-    assert client.get(address(token), headers={"If-None-Match": etag}).status_code == 200
+    assert client.get(address(token), headers={"If-None-Match": etag}).status_code == 304
+    with django_assert_num_queries(1):
+        assert client.get(address(token), headers={"If-None-Match": etag}).status_code == 304
+
+
+def test_a_day_that_brings_nothing_into_the_window_changes_no_etag(client, alice, token, clock):
+    block(alice, "far", start_time=NOW + timedelta(days=402), end_time=NOW + timedelta(days=402, hours=1))
+    etag = client.get(address(token))["ETag"]
+    clock.move_to(NOW + timedelta(days=1))
+    assert client.get(address(token), headers={"If-None-Match": etag}).status_code == 304
+    clock.move_to(NOW + timedelta(days=2))
+
+    response = client.get(address(token), headers={"If-None-Match": etag})
+
+    assert titles(response) == ["far"]
+    assert response["ETag"] != etag
 
 
 def test_if_modified_since_answers_304_once_the_change_has_settled(client, alice, token, clock):
-    bump_revision(alice.pk, at=NOW)
+    _write(alice, "new")()
     clock.move_to(NOW + timedelta(minutes=5))
     last_modified = client.get(address(token))["Last-Modified"]
 
@@ -179,10 +205,10 @@ def test_if_modified_since_answers_304_once_the_change_has_settled(client, alice
 
 
 def test_a_second_change_in_the_same_second_is_never_missed(client, alice, token, clock):
-    bump_revision(alice.pk, at=NOW)
+    _write(alice, "new")()
     clock.move_to(NOW + timedelta(milliseconds=300))
     last_modified = client.get(address(token))["Last-Modified"]
-    bump_revision(alice.pk, at=NOW + timedelta(milliseconds=600))
+    _write(alice, "newer", at=NOW + timedelta(milliseconds=600))()
     clock.move_to(NOW + timedelta(minutes=5))
 
     assert client.get(address(token), headers={"If-Modified-Since": last_modified}).status_code == 200
@@ -197,7 +223,7 @@ def test_if_none_match_outranks_if_modified_since(client, token):
 def test_head_tells_the_validators_and_renders_nothing(client, token, django_assert_num_queries):
     full = client.get(address(token))
 
-    with patch("icsfeeds.publication.render", side_effect=AssertionError), django_assert_num_queries(1):
+    with patch("icsfeeds.preparation._render", side_effect=AssertionError), django_assert_num_queries(1):
         response = client.head(address(token))
 
     assert response.status_code == 200
@@ -210,23 +236,23 @@ def test_head_tells_the_validators_and_renders_nothing(client, token, django_ass
 
 
 def _meanwhile(*changes):
-    """rows.read, with a change committed after each of the first reads."""
+    """A change committed after each of the first times that the rows were read."""
     pending = list(changes)
 
-    def read(user_pk: int, *, include_synced: bool) -> list[rows.FeedRow]:
-        found = original(user_pk, include_synced=include_synced)
+    def render(*args, **kwargs):
+        made = original(*args, **kwargs)
         if pending:
             pending.pop(0)()
-        return found
+        return made
 
-    original = rows.read
-    return patch("icsfeeds.publication.rows.read", side_effect=read)
+    original = preparation._render
+    return patch("icsfeeds.preparation._render", side_effect=render)
 
 
-def _write(user: CrmUser, title: str):
+def _write(user: CrmUser, title: str, *, at: datetime = NOW):
     def change() -> None:
         block(user, title)
-        bump_revision(user.pk, at=NOW)
+        bump_revision(user.pk, at=at)
 
     return change
 
@@ -240,14 +266,14 @@ def test_rows_read_before_a_change_never_go_out_under_its_version(client, alice,
 
 
 def test_a_change_between_the_version_and_the_rows_is_seen_and_read_again(client, alice, token):
-    stale = publication.find("acme", token.encrypted_token, now=NOW)
+    stale = lookup.find("acme", lookup.digest_of(token.encrypted_token), now=NOW)
     _write(alice, "new")()
 
-    edition = publication.read(stale, now=NOW)
+    edition = publication.edition_of(stale, None, now=NOW)
 
-    assert [row.title for row in edition.rows] == ["new"]
-    current = publication.find("acme", token.encrypted_token, now=NOW)
-    assert edition.version == version_of(current, now=NOW)
+    assert b"SUMMARY:new" in edition.body.whole(gzipped=False)
+    current = lookup.find("acme", lookup.digest_of(token.encrypted_token), now=NOW)
+    assert edition.version == publication.version_of(current, now=NOW)
 
 
 def test_a_ledger_that_never_rests_is_shown_without_validators(client, alice, token):
@@ -263,11 +289,13 @@ def test_the_first_read_of_a_version_costs_the_same_few_queries_whatever_it_hold
     client, alice, token, django_assert_num_queries
 ):
     client.get(address(token))
-    with django_assert_num_queries(4):
+    bump_revision(alice.pk, at=NOW)
+    with CaptureQueriesContext(connection) as few:
         client.get(address(token))
     for number in range(30):
         block(alice, str(number))
-    with django_assert_num_queries(4):
+    bump_revision(alice.pk, at=NOW)
+    with django_assert_num_queries(len(few) + 2):
         assert len(titles(client.get(address(token)))) == 30
 
 
@@ -353,32 +381,45 @@ def test_other_methods_are_refused_before_the_token_is_looked_at(client, token, 
 # Counting reads -----------------------------------------------------------------------------------------------------
 
 
-def test_reads_are_counted_and_written_once_a_minute(client, token, clock, django_assert_num_queries):
+def test_reads_are_counted_in_memory_and_written_together(client, alice, token, clock, django_assert_num_queries):
+    other = services.issue(alice)
     etag = client.get(address(token))["ETag"]
     for _ in range(4):
         with django_assert_num_queries(1):
             client.get(address(token), headers={"If-None-Match": etag})
-    assert ICSToken.objects.get().access_count == 1
+    clock.move_to(NOW + timedelta(seconds=9))
+    client.get(address(other), headers={"User-Agent": "Mozilla Thunderbird\r\x00"})
+    assert set(ICSToken.objects.values_list("access_count", flat=True)) == {0}
 
-    clock.move_to(NOW + timedelta(minutes=1))
-    client.get(address(token), headers={"If-None-Match": etag})
+    accesses.write()
 
-    row = ICSToken.objects.get()
-    assert (row.access_count, row.last_accessed_at) == (6, NOW + timedelta(minutes=1))
+    rows = ICSToken.objects.order_by("pk").values_list("access_count", "last_accessed_at", "last_user_agent")
+    assert list(rows) == [(5, NOW, ""), (1, NOW + timedelta(seconds=9), "Mozilla Thunderbird")]
+    with django_assert_num_queries(0):
+        accesses.write()
 
 
 def test_counting_is_no_change_of_the_token(client, token):
     before = ICSToken.objects.get().updated_at
     client.get(address(token))
+    accesses.write()
 
     assert ICSToken.objects.get().updated_at == before
 
 
-def test_a_feed_is_read_without_a_cache_and_on_a_read_only_database(client, alice, token):
+def test_a_feed_is_read_on_a_read_only_database(client, alice, token):
     block(alice, "by hand")
-    with (
-        patch.object(cache, "incr", side_effect=ConnectionError),
-        patch("icsfeeds.accesses.ICSToken.objects.filter") as rows_to_write,
-    ):
-        rows_to_write.return_value.update.side_effect = DatabaseError
-        assert titles(client.get(address(token))) == ["by hand"]
+    with patch("icsfeeds.publication.ICSToken.objects.filter", side_effect=_read_only):
+        response = client.get(address(token))
+
+    assert titles(response) == ["by hand"]
+    assert response["ETag"]
+    assert "Last-Modified" not in response
+
+
+def _read_only(**conditions):
+    class Rows(QuerySet[ICSToken]):
+        def update(self, **_values):
+            raise DatabaseError
+
+    return Rows(ICSToken).filter(**conditions)

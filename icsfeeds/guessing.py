@@ -1,0 +1,101 @@
+"""Guessing of feed addresses, slowed down by where it comes from; readers of real feeds never notice.
+
+A token has 192 random bits, so no guess will ever be right: what is kept down here is what guessing costs. After
+LIMIT wrong tokens within a minute an address is answered without a look into the database, but for tokens that were
+right lately, whoever asks with them, and for one new token a second: behind a shared address sit good readers too.
+
+All of it is this process's memory, and bounded: guessing writes no row, and one line a minute into the log.
+"""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+import structlog
+from django.conf import settings
+
+LIMIT = 30
+WINDOW_SECONDS = 60
+_ADDRESSES_MOST = 10_000
+_RIGHT_MOST = 50_000
+
+log = structlog.get_logger("feed")
+
+
+@dataclass(slots=True)
+class _Guesser:
+    since: float
+    missed: int = 0
+    refused: int = 0
+    asked_at: float = 0.0
+
+
+_guessers: OrderedDict[str, _Guesser] = OrderedDict()
+_right: OrderedDict[str, None] = OrderedDict()
+_lock = threading.Lock()
+
+
+def address_of(meta: dict[str, str]) -> str:
+    """Whom a request comes from: behind a proxy, whom the proxy (the last to write the header) says."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        forwarded = meta.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        if forwarded:
+            return forwarded
+    return meta.get("REMOTE_ADDR", "")
+
+
+def is_refused(address: str, digest: str, *, now: float) -> bool:
+    """Whether the token of this digest need not be looked up. now: seconds since 1970."""
+    if not _guessers:
+        return False
+    with _lock:
+        guesser = _guessers.get(_network(address))
+        if guesser is None or now - guesser.since >= WINDOW_SECONDS or guesser.missed < LIMIT or digest in _right:
+            return False
+        if now - guesser.asked_at >= 1:
+            guesser.asked_at = now
+            return False
+        guesser.refused += 1
+        first = guesser.refused == 1
+    if first:
+        log.warning("feed_guessing_slowed", missed=LIMIT, seconds=WINDOW_SECONDS)
+    return True
+
+
+def missed(address: str, *, now: float) -> None:
+    """A token from there was wrong."""
+    network = _network(address)
+    with _lock:
+        guesser = _guessers.get(network)
+        if guesser is None or now - guesser.since >= WINDOW_SECONDS:
+            guesser = _guessers[network] = _Guesser(now)
+        guesser.missed += 1
+        _guessers.move_to_end(network)
+        if len(_guessers) > _ADDRESSES_MOST:
+            _guessers.popitem(last=False)
+
+
+def was_right(digest: str) -> None:
+    """A token of this digest opened a feed."""
+    with _lock:
+        _right[digest] = None
+        _right.move_to_end(digest)
+        if len(_right) > _RIGHT_MOST:
+            _right.popitem(last=False)
+
+
+def forget() -> None:
+    """Begin anew."""
+    with _lock:
+        _guessers.clear()
+        _right.clear()
+
+
+def _network(address: str) -> str:
+    """The address; of IPv6 the network of 64 bits, all of which one customer has."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return ""
+    return str(IPv6Address(int(known) >> 64 << 64)) if isinstance(known, IPv6Address) else address
