@@ -191,7 +191,8 @@ def loaded(rows: BusyBlockQuerySet) -> list[Row]:
 def _row(values: tuple[Any, ...]) -> Row:
     facts = dict(zip(_COLUMNS, values[len(_KEYS) :], strict=True))
     facts["rdates"], facts["exdates"] = tuple(facts["rdates"]), tuple(facts["exdates"])
-    return Row(*values[: len(_KEYS)], Entry(**facts))
+    keys = dict(zip(_KEYS, values[: len(_KEYS)], strict=True))
+    return Row(**keys, entry=Entry(**facts))
 
 
 def _known_zone(name: str) -> tzinfo | None:

@@ -1,6 +1,6 @@
 """Free/busy: what of a span is taken, and how firmly (RFC 4791 §7.10, RFC 5545 §3.6.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,18 +46,17 @@ def periods(user: CrmUser, start: datetime, end: datetime, time_zone: str = "") 
 def of_users(users: Sequence[CrmUser], span: Span, time_zone: str = "") -> dict[int, list[Period]]:
     """By user, as `periods`; a fixed number of queries, however many users."""
     dates = zones_of_dates(*users, asked=zones.zone(time_zone) if time_zone else None)
-    by_user: dict[int, dict[str, list[Span]]] = {user.pk: {fbtype: [] for fbtype in PRECEDENCE} for user in users}
-    for piece in taken(users, span, dates):
-        by_user[piece.user_pk][piece.fbtype].append(piece.span)
-    return {user_pk: _layered(by_type) for user_pk, by_type in by_user.items()}
+    found = taken(users, span, dates)
+    return {user.pk: layered(found[user.pk]) for user in users}
 
 
-def _layered(by_type: dict[str, list[Span]]) -> list[Period]:
-    """Each moment once, under the type that wins there."""
+def layered(by_type: Mapping[str, list[Span]]) -> list[Period]:
+    """Each moment once, under the type that wins there; by start."""
     found: list[Period] = []
     covered: list[Span] = []
     for fbtype in PRECEDENCE:
-        spans = merge(by_type[fbtype])
-        found.extend(Period(span.start, span.end, fbtype) for span in subtract(spans, covered))
-        covered = merge([*covered, *spans])
+        spans = merge(by_type.get(fbtype, ()))
+        if spans:
+            found.extend(Period(span.start, span.end, fbtype) for span in subtract(spans, covered))
+            covered = merge([*covered, *spans]) if covered else spans
     return sorted(found, key=lambda period: period.start)

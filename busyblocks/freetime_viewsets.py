@@ -67,7 +67,8 @@ class FreeBusyViewSet(TenantViewSet):
     queryset = BusyBlock.objects.all()
     serializer_class = FreeBusySerializer
     resource_name = "free_busy"
-    renderer_classes = [*api_settings.DEFAULT_RENDERER_CLASSES, VFreeBusyRenderer]
+    # The settings hold the classes, whatever their type says.
+    renderer_classes = [*api_settings.DEFAULT_RENDERER_CLASSES, VFreeBusyRenderer]  # type: ignore[list-item]
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         query = request.query_params

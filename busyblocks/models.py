@@ -289,6 +289,8 @@ class Horizon(models.Model):
     start_time = models.DateTimeField()
     end_time = models.DateTimeField()
     revision = models.BigIntegerField()
+    # Another one each time that everything is prepared anew.
+    edition = models.UUIDField(default=new_unique_id)
     # What expansion knew: other zone rules or other code may find other instances.
     made_with = models.CharField(max_length=64)
 

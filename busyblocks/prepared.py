@@ -7,22 +7,23 @@ is never seen.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
-import tzdata
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from busyblocks import copying
+from busyblocks import copying, zones
 from busyblocks.errors import BudgetExceeded
 from busyblocks.families import DateZones, Family, Key, gathered, loaded, series_name, series_of
 from busyblocks.models import BusyBlock, BusyBlockQuerySet, Horizon, Occurrence
 from busyblocks.recurrence import SERIES_STEPS
 from busyblocks.rules import Budget
 from busyblocks.timespans import Span
-from tenancy.models import CrmUser, bump_revision
+from tenancy.models import CrmUser, bump_revision, new_unique_id
 
 # Counted up when expansion learns to find other instances.
 _EDITION = 1
@@ -66,7 +67,9 @@ def revised(user_pk: int, *, at: datetime, series: Iterable[Key] = ()) -> None:
 def keys_of(rows: BusyBlockQuerySet) -> set[Key]:
     """The series that `rows` belong to: ask before they are changed or deleted. One query."""
     found = rows.series().order_by()
-    names = found.values_list("origin_id", "external_event_id", "series_id", "recurrence_id", "uid")
+    names: Iterable[tuple[Any, ...]] = found.values_list(
+        "origin_id", "external_event_id", "series_id", "recurrence_id", "uid"
+    )
     return {
         (origin_id, series_name(event_id, series_id, recurrence_id) if origin_id is not None else uid)
         for origin_id, event_id, series_id, recurrence_id, uid in names
@@ -96,7 +99,7 @@ def prepare(user_pk: int, *, now: datetime) -> int:
         start = span.start
         if before is not None:
             start = min(start, max(before.start_time, start - _KEPT_BEFORE))
-        values = {"start_time": span.start, "end_time": span.end, "revision": user.revision}
+        values = {"start_time": span.start, "end_time": span.end, "revision": user.revision, "edition": new_unique_id()}
         try:
             with transaction.atomic():
                 Occurrence.objects.filter(user=user).delete()
@@ -126,20 +129,31 @@ def sweep() -> int:
     return deleted
 
 
-def horizons(users: Iterable[CrmUser]) -> dict[int, Span]:
-    """By user: the span inside which occurrences may be taken for expansion. One query."""
-    revisions = {user.pk: user.revision for user in users}
-    found = Horizon.objects.filter(user__in=revisions, made_with=made_with())
-    return {
-        horizon.user_id: Span(horizon.start_time, horizon.end_time)
-        for horizon in found
-        if horizon.revision == revisions[horizon.user_id]
-    }
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Inside `span` occurrences may be taken for expansion. `version` names this very state of the user's ledger."""
+
+    span: Span
+    version: str
+
+
+def horizons(users: Iterable[CrmUser]) -> dict[int, Ready]:
+    """By user, for those whose series are prepared as of the revision that was read with them. One query."""
+    by_pk = {user.pk: user for user in users}
+    ready = {}
+    for horizon in Horizon.objects.filter(user__in=by_pk, made_with=made_with()):
+        user = by_pk[horizon.user_id]
+        if horizon.revision == user.revision:
+            # A database that was restored counts revisions anew, but not at the same moments.
+            at = int(user.revised_at.timestamp() * 1e6) if user.revised_at else 0
+            version = f"{horizon.edition.hex}:{user.revision}:{at}"
+            ready[user.pk] = Ready(Span(horizon.start_time, horizon.end_time), version)
+    return ready
 
 
 def made_with() -> str:
     """The state of what decides where instances lie: the zone rules, and this code."""
-    return f"{tzdata.IANA_VERSION}/{_EDITION}"
+    return f"{zones.edition()}/{_EDITION}"
 
 
 def _renew(user_pk: int, keys: list[Key], span: Span) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
 LATEST = datetime(9999, 12, 29, tzinfo=UTC)
@@ -31,10 +32,13 @@ class Span:
         return Span(start, max(start, min(self.end, other.end)))
 
 
+_start = attrgetter("start")
+
+
 def merge(spans: Iterable[Span]) -> list[Span]:
     """Disjoint spans by start that cover the same time; empty ones vanish, adjacent ones become one."""
     merged: list[Span] = []
-    for span in sorted(span for span in spans if not span.empty):
+    for span in sorted((span for span in spans if not span.empty), key=_start):
         if merged and span.start <= merged[-1].end:
             merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
         else:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache, lru_cache
+from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from zoneinfo import ZoneInfo
@@ -12,6 +13,12 @@ from busyblocks.errors import UnknownZone
 @lru_cache(maxsize=1)
 def _files() -> Traversable:
     return files("tzdata")
+
+
+@lru_cache(maxsize=1)
+def edition() -> str:
+    """The release of the zone rules, "2026.2"."""
+    return version("tzdata")
 
 
 @lru_cache(maxsize=1)

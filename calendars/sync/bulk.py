@@ -30,7 +30,7 @@ def insert(rows: Sequence[BusyBlock]) -> None:
     now = timezone.now()
     for row in rows:
         row.created_at = row.updated_at = now
-    columns = [field.column for field in _INSERTED]
+    columns = [str(field.column) for field in _INSERTED]
     copying.copy(BusyBlock._meta.db_table, columns, map(_values, rows))
 
 

@@ -168,8 +168,8 @@ def _write_alone(row: BusyBlock) -> Withheld | None:
 
 
 def _upsert(rows: list[BusyBlock]) -> None:
-    bulk.insert([row for row in rows if row.pk is None])
-    bulk.rewrite([row for row in rows if row.pk is not None])
+    bulk.insert([row for row in rows if not row.pk])
+    bulk.rewrite([row for row in rows if row.pk])
 
 
 def _row(account: CalendarAccount, calendar: Calendar, entry: Entry, *, pk: int | None = None) -> BusyBlock:
