@@ -32,6 +32,7 @@ _VERBS = {
     "trash": "list_deleted",
     "recover": "recover",
     "ask": "ask",
+    "rotate": "rotate",
 }
 _REFUSALS = ("401", "403", "404", "422", "429", "4XX", "5XX")
 _STATUSES = {"create": "201", "destroy": "204"}
@@ -88,7 +89,7 @@ class DocumentSchema(AutoSchema):
         return found
 
     def _get_request_body(self, direction: Direction = "request") -> dict[str, Any] | None:
-        if self.method not in {"POST", "PUT", "PATCH"}:
+        if self.method not in {"POST", "PUT", "PATCH"} or self.view.action == "rotate":
             return None
         named = BODIES.get(self._key())
         component = self.resolve_serializer(import_string(named) if named else self._get_serializer(), direction)
@@ -125,6 +126,9 @@ class DocumentSchema(AutoSchema):
         is_row = isinstance(self._get_serializer().fields["id"], UUIDField)
         id_schema = {"type": "string", "format": "uuid"} if is_row else {"type": "string"}
         resource = _object(type={"const": self.view.resource_name}, id=id_schema, attributes=attributes)
+        if "links" in self._get_serializer().fields:
+            addresses = {"type": "object", "additionalProperties": {"type": "string"}}
+            resource = _object(**resource["properties"], links=addresses)
         if self._key() == ("FreeBusyOfManyViewSet", "ask"):
             return _object(data={"type": "array", "items": resource})
         if self._is_list_view():
@@ -134,10 +138,11 @@ class DocumentSchema(AutoSchema):
     def _postprocess_serializer_schema(
         self, schema: dict[str, Any], serializer: Any, direction: Direction
     ) -> dict[str, Any]:
-        """In answers every attribute is there, `id` stands outside of them, and what may be NULL may be null."""
+        """In answers every attribute is there, `id` and `links` stand outside, and what may be NULL may be null."""
         schema = super()._postprocess_serializer_schema(schema, serializer, direction)
         properties = schema.get("properties", {})
         properties.pop("id", None)
+        properties.pop("links", None)
         if direction == "response":
             for name, described in properties.items():
                 if _may_be_null(serializer, name) and isinstance(described.get("type"), str):
@@ -167,6 +172,13 @@ class Moments(OpenApiSerializerFieldExtension):
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
         return {"type": "array", "items": {"type": "string"}}
+
+
+class Shows(OpenApiSerializerFieldExtension):
+    target_class = "icsfeeds.serializers.Shows"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        return {"type": "array", "items": {"enum": ["meetings", "busy_blocks", "synced"]}}
 
 
 class Scopes(OpenApiSerializerFieldExtension):

@@ -116,17 +116,20 @@ _FEED = {
     "get": {
         "operationId": "read_feed",
         "summary": "Read feed",
-        "description": "The user's calendar. Whoever knows the address may read it.",
+        "description": "The user's calendar. Whoever knows the address may read it. The token may be followed by .ics; "
+        "followed by .ifb it is the free/busy feed (VFREEBUSY) of the same entries.",
         "tags": ["Public"],
         "security": [],
         "parameters": [
             {"in": "path", "name": "url_id", "required": True, "description": "The company.", "schema": _TEXT},
             {"in": "path", "name": "token", "required": True, "description": "Of an ICS token.", "schema": _TEXT},
+            {"in": "query", "name": "download", "description": "Have browsers save it as a file.", "schema": _TEXT},
         ],
         "responses": {
             "200": {"description": "RFC 5545.", "content": {"text/calendar": {"schema": _TEXT}}},
-            "304": {"description": "Nothing has changed since the ETag that was sent."},
+            "304": {"description": "Nothing has changed since the ETag or the date that was sent."},
             "404": _REFUSAL,
+            "429": _REFUSAL,
             "4XX": _REFUSAL,
             "5XX": _REFUSAL,
         },

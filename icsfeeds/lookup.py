@@ -18,6 +18,8 @@ from icsfeeds.models import ICSToken
 from tenancy.models import Company, CrmUser
 
 _SUFFIX = ".ics"
+# The address of the same token's free/busy feed.
+FREE_BUSY_SUFFIX = ".ifb"
 # A ledger's revision and when it was made, as text: a restored dump may count the same revisions again.
 STAMP = Concat(Cast("revision", TextField()), Value("@"), Cast("revised_at", TextField()), output_field=TextField())
 _TEAMS_MOST = 10_000
@@ -42,8 +44,8 @@ class Found:
 
 
 def digest_of(value: str) -> str:
-    """Of the token as it stands in an address, with or without `.ics`."""
-    return ICSToken.digest_of(value.removesuffix(_SUFFIX))
+    """Of the token as it stands in an address, with or without `.ics` or `.ifb`."""
+    return ICSToken.digest_of(value.removesuffix(_SUFFIX).removesuffix(FREE_BUSY_SUFFIX))
 
 
 def find(company_url_id: str, digest: str, *, now: datetime) -> Found:

@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from icsfeeds import preparation, shelf
+from icsfeeds import freebusy, preparation, shelf
 from icsfeeds.contents import Contents, contents_of
 from icsfeeds.errors import NoSuchFeed
 from icsfeeds.feed import CLOSING, Head, opening
@@ -56,10 +56,17 @@ def edition_of(found: Found, version: Version | None, *, now: datetime) -> Editi
     return _made(found.pk, now=now)
 
 
+def free_busy_of(found: Found, *, now: datetime) -> Edition:
+    """The free/busy feed, whose version is known by its tag alone."""
+    body = freebusy.body_of(found, now=now)
+    return Edition(body, Version(body.tag, None))
+
+
 def forget() -> None:
     """Drop what this process has prepared."""
     _bodies.clear()
     _prepared.clear()
+    freebusy.forget()
 
 
 def _made(token_pk: int, *, now: datetime) -> Edition:

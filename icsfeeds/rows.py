@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from busyblocks.entries import Entry
-from busyblocks.models import BusyBlock, EventStatus, FreeBusyType
+from busyblocks.models import BusyBlock, BusyBlockQuerySet, EventStatus, FreeBusyType
 from busyblocks.timespans import EARLIEST, LATEST
 from calendars.models import Meeting, MeetingParticipant
 from icsfeeds import people
@@ -91,7 +91,7 @@ class Aside:
 COLUMNS = tuple(name for name in FeedRow._fields if name not in {"url", "people"})
 
 
-def shown(user_pk: int, contents: Contents, *, now: datetime) -> QuerySet[BusyBlock]:
+def shown(user_pk: int, contents: Contents, *, now: datetime) -> BusyBlockQuerySet:
     """The user's rows that the feed is made of. Overrides are all among them: without its override a series would show
     the instance that was moved away.
     """
@@ -183,8 +183,7 @@ def _cancelled(meeting: Meeting) -> FeedRow:
         uid=meeting.ical_uid or f"{meeting.unique_id}@calendar",
         recurrence_id="",
         this_and_future=False,
-        # Programs keep the copy with the higher number (RFC 5545 §3.8.7.4).
-        sequence=meeting.sequence + 1,
+        sequence=meeting.sequence,
         title=meeting.title,
         description=meeting.description,
         location=meeting.location or meeting.meeting_url,

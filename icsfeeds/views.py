@@ -28,12 +28,15 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
     address, second = guessing.address_of(meta), now.timestamp()
     if guessing.is_refused(address, digest, now=second):
         return _too_many()
+    edition: publication.Edition | None
     try:
         found = lookup.find(company_url_id, digest, now=now)
         version = publication.version_of(found, now=now)
-        edition = None
-        if version is None:
-            edition = publication.edition_of(found, None, now=now)
+        if token.endswith(lookup.FREE_BUSY_SUFFIX):
+            name, edition = "freebusy.ifb", publication.free_busy_of(found, now=now)
+        else:
+            name, edition = "calendar.ics", None if version else publication.edition_of(found, None, now=now)
+        if edition is not None:
             version = edition.version
         gzipped = takes_gzip(meta.get("HTTP_ACCEPT_ENCODING", ""))
         conditions = (meta.get("HTTP_IF_NONE_MATCH"), meta.get("HTTP_IF_MODIFIED_SINCE"))
@@ -64,7 +67,7 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
     headers["Vary"] = "Accept-Encoding"
     # Without a name, browsers would save it under its token.
     kind = "attachment" if "download" in meta.get("QUERY_STRING", "") and "download" in request.GET else "inline"
-    headers["Content-Disposition"] = f'{kind}; filename="calendar.ics"'
+    headers["Content-Disposition"] = f'{kind}; filename="{name}"'
     guessing.was_right(digest)
     accesses.note(found.pk, agent=meta.get("HTTP_USER_AGENT", ""), now=now)
     return _guarded(response)

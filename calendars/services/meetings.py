@@ -234,7 +234,9 @@ def discard(meeting: Meeting, *, now: datetime) -> Meeting:
         return meeting
     with transaction.atomic():
         meeting.deleted_at = now
-        meeting.save(update_fields=["deleted_at", "updated_at"])
+        # Feeds tell that it is gone, and readers keep the copy with the higher number (RFC 5545 §3.8.7.4).
+        meeting.sequence += 1
+        meeting.save(update_fields=["deleted_at", "sequence", "updated_at"])
         _write_rows(meeting, now=now)
     return meeting
 
@@ -245,7 +247,8 @@ def recover(meeting: Meeting, *, now: datetime) -> Meeting:
         return meeting
     with transaction.atomic():
         meeting.deleted_at = None
-        meeting.save(update_fields=["deleted_at", "updated_at"])
+        meeting.sequence += 1
+        meeting.save(update_fields=["deleted_at", "sequence", "updated_at"])
         _write_rows(meeting, now=now)
     return meeting
 

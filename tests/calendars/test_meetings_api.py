@@ -141,7 +141,7 @@ def revision(user: str = "alice") -> int:
 def test_meeting_made_by_hand_takes_its_users_time_and_stands_in_their_feed() -> None:
     made(alice(), meeting_location="Room 4")
     assert taken() == [("12:00", "13:00")]
-    token = alice().post("/users/alice/ics_tokens", {}).json()["data"]["attributes"]["token"]
+    token = alice().post("/users/alice/ics_tokens", {"past_days": None}).json()["data"]["attributes"]["token"]
     feed = alice().get(f"/calendars/acme/ics/{token}", HTTP_ACCEPT="text/calendar").content.decode()
     assert "SUMMARY:Lunch" in feed
     assert "LOCATION:Room 4" in feed

@@ -173,6 +173,8 @@ def test_every_operation_answers_as_described(client, acme, alice):
     ask("get", f"{USER}/ics_tokens/{token['id']}", status=200)
     ask("put", f"{USER}/ics_tokens/{token['id']}", {"label": "Ours", "active": True}, status=200)
     ask("get", f"/calendars/acme/ics/{token['attributes']['token']}", status=200)
+    token = ask("post", f"{USER}/ics_tokens/{token['id']}/rotate", status=200).json()["data"]
+    ask("get", f"/calendars/acme/ics/{token['attributes']['token']}.ifb?download", status=200)
     ask("delete", f"{USER}/ics_tokens/{token['id']}", status=204)
     ask("delete", one, status=204)
 

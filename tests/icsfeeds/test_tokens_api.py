@@ -254,3 +254,90 @@ def test_an_id_that_is_none_is_not_found(api, unknown):
 def test_nobody_without_credentials_sees_a_token(token):
     assert Client().get(PATH).status_code == 401
     assert Client().get(f"{PATH}/{token.unique_id}").status_code == 401
+
+
+# What is shown, and to whom ------------------------------------------------------------------------------------------
+
+
+def test_the_documented_body_suffices_and_says_what_it_chose(api):
+    made = attributes(api.post(PATH, {"ics_token": {"label": "Feed"}}, format="json"), 201)
+
+    chosen = {name: made[name] for name in ("shows", "detail", "attendees", "past_days", "future_days", "color")}
+    assert chosen == {
+        "shows": ["meetings", "busy_blocks"], "detail": "full", "attendees": False, "past_days": 90, "future_days": 400,
+        "color": "",
+    }  # fmt: skip
+    assert (made["refresh_seconds"], made["user_unique_ids"], made["last_user_agent"]) == (None, [], "")
+
+
+def test_a_token_links_to_its_feed_for_browsers_and_programs(api):
+    data = api.post(PATH, {}, format="json").json()["data"]
+
+    feed = f"http://testserver/calendars/acme/ics/{data['attributes']['token']}"
+    webcal = feed.replace("http://", "webcal://")
+    assert data["links"] == {"self": feed, "webcal": webcal, "download": f"{feed}?download"}
+    assert data["attributes"]["ifb_url"] == f"{feed}.ifb"
+
+
+def test_choices_are_kept_and_changed_one_by_one(api):
+    chosen = {
+        "shows": ["busy_blocks", "synced"], "detail": "busy", "attendees": True, "past_days": None, "future_days": 30,
+        "color": "#00aaff", "refresh_seconds": 3600,
+    }  # fmt: skip
+    made = attributes(api.post(PATH, chosen, format="json"), 201)
+    assert {name: made[name] for name in chosen} == {**chosen, "color": "#00AAFF"}
+    assert made["include_synced"] is True
+
+    changed = attributes(api.put(f"{PATH}/{made['unique_id']}", {"past_days": 0}, format="json"))
+
+    assert {name: changed[name] for name in chosen} == {**chosen, "color": "#00AAFF", "past_days": 0}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"shows": "meetings"}, "/data/attributes/shows"),
+        ({"shows": ["everything"]}, "/data/attributes/shows"),
+        ({"detail": "half"}, "/data/attributes/detail"),
+        ({"past_days": -1}, "/data/attributes/past_days"),
+        ({"future_days": 100_000}, "/data/attributes/future_days"),
+        ({"color": "red\r\nX:1"}, "/data/attributes/color"),
+        ({"refresh_seconds": 5}, "/data/attributes/refresh_seconds"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_named_in_the_answer(api, body, pointer):
+    assert pointers(api.post(PATH, body, format="json")) == [pointer]
+
+
+def test_a_rotated_token_is_another_one_and_the_old_one_dies_at_once(api, token):
+    old = f"/calendars/acme/ics/{token.encrypted_token}"
+    etag = Client().get(old)["ETag"]
+
+    made = attributes(api.post(f"{PATH}/{token.unique_id}/rotate"))
+
+    assert made["unique_id"] == str(token.unique_id)
+    assert made["token"] != token.encrypted_token
+    assert Client().get(old, headers={"If-None-Match": etag}).status_code == 404
+    assert Client().get(made["feed_url"]).status_code == 200
+
+
+def test_an_administrator_opens_a_teams_feed_and_nobody_else_does(acme, api, alice, bob, mallory):
+    administrator = client_for(acme)
+
+    made = attributes(administrator.post(PATH, {"user_unique_ids": ["bob"]}, format="json"), 201)
+
+    assert made["user_unique_ids"] == ["bob"]
+    assert api.post(PATH, {"user_unique_ids": ["bob"]}, format="json").status_code == 403
+    assert api.put(f"{PATH}/{made['unique_id']}", {"user_unique_ids": ["bob"]}, format="json").status_code == 403
+    unknown = administrator.post(PATH, {"user_unique_ids": ["bob", "mallory"]}, format="json")
+    assert pointers(unknown) == ["/data/attributes/user_unique_ids"]
+
+
+def test_mallory_cannot_rotate_a_token_of_another_company(globex, mallory, token):
+    assert client_for(globex).post(f"{PATH}/{token.unique_id}/rotate").status_code == 404
+    assert client_for(globex, mallory).post(f"{PATH}/{token.unique_id}/rotate").status_code == 403
+    assert ICSToken.objects.get().digest == token.digest
+
+
+def test_bob_cannot_rotate_alices_token(acme, bob, token):
+    assert client_for(acme, bob).post(f"{PATH}/{token.unique_id}/rotate").status_code == 403
