@@ -11,7 +11,7 @@ from importlib import import_module
 from tests import services
 from tests.benchmarks.report import say
 
-BENCHMARKS = ("mirror", "account_list", "freebusy")
+BENCHMARKS = ("mirror", "vendors", "push", "account_list", "freebusy", "feeds")
 
 
 def main(names: list[str]) -> int:

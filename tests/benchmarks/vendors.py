@@ -1,0 +1,158 @@
+"""Google and Outlook, simulated: first syncs of large calendars, syncs of many accounts, and what a few changes cost.
+
+The simulators run here and the syncs in a process of their own, whose peak memory is the worker's. The time in which
+answers are waited for is subtracted: the rest, from the received bytes to the committed rows, is our share.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from calendars.models import CalendarAccount
+from calendars.oauth import Tokens
+from calendars.services import accounts
+from tenancy.models import Company, CrmUser
+from tests.benchmarks.report import say
+from tests.simulators import samples
+from tests.simulators.google import GoogleSimulator, timed
+from tests.simulators.google.server import READ_EVENTS, READ_LIST
+from tests.simulators.graph import GraphSimulator
+
+EVENTS = 10_000
+MANY = 30_000
+CHANGED = 100
+ACCOUNTS = 1_000
+_SYNC = "import sys; from tests.benchmarks.mirror_child import main; main(*map(int, sys.stdin.read().split()))"
+_TEXT = "Agenda:\n1. Numbers\n2. Plans\n3. Questions"
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """One simulated vendor. put: creates or changes an event of the user of this e-mail; tokens: as after consent."""
+
+    name: str
+    settings: dict[str, str]
+    put: Callable[[str, int, datetime], None]
+    tokens: Callable[[str], tuple[str, str]]
+    add_user: Callable[[str], object]
+
+
+def run() -> None:
+    for simulated in (google, outlook):
+        with simulated() as vendor:
+            account = _connected(vendor, "large")
+            _fill(vendor, account, EVENTS)
+            _report(vendor, f"first sync, {EVENTS:,} events", _synced(vendor, account), EVENTS)
+            _report(vendor, "nothing changed", _synced(vendor, account), 0)
+            for number in range(CHANGED):
+                vendor.put(account.email, number, _day(number) + timedelta(hours=3))
+            _report(vendor, f"{CHANGED} of {EVENTS:,} changed", _synced(vendor, account), CHANGED)
+            larger = _connected(vendor, "larger")
+            _fill(vendor, larger, MANY)
+            _report(vendor, f"first sync, {MANY:,} events", _synced(vendor, larger), MANY)
+            many = [_connected(vendor, f"user-{number}") for number in range(ACCOUNTS)]
+            for number, one in enumerate(many):
+                vendor.put(one.email, 0, _day(number))
+            _synced(vendor, *many)
+            _report_accounts(vendor, _synced(vendor, *many))
+
+
+@contextmanager
+def google() -> Iterator[Vendor]:
+    with GoogleSimulator() as simulator:
+
+        def put(email: str, number: int, at: datetime) -> None:
+            facts = {
+                "summary": f"Meeting with customer {number}",
+                "location": "Conference Room A",
+                "description": _TEXT,
+            }
+            simulator.put(email, f"event{number}", timed(f"{at:%Y-%m-%dT%H:%M}", zone="Europe/Berlin", **facts))
+
+        def tokens(email: str) -> tuple[str, str]:
+            return simulator.grant(email)
+
+        yield Vendor("google", simulator.settings(), put, tokens, simulator.add_account)
+
+
+@contextmanager
+def outlook() -> Iterator[Vendor]:
+    with GraphSimulator() as simulator:
+
+        def put(email: str, number: int, at: datetime) -> None:
+            place = {"displayName": "Conference Room A"}
+            facts = {"subject": f"Meeting with customer {number}", "location": place, "bodyPreview": _TEXT}
+            with simulator.lock:
+                simulator.mailbox(email).put("Calendar", f"event{number}", f"{at:%Y-%m-%dT%H:%M}", **facts)
+
+        def tokens(email: str) -> tuple[str, str]:
+            return simulator.sign_in.access_token(email), simulator.sign_in.refresh_token(email)
+
+        def add_user(email: str) -> object:
+            return simulator.mailbox(email).add_calendar("Calendar")
+
+        yield Vendor("outlook", samples.graph_settings(simulator), put, tokens, add_user)
+
+
+def _connected(vendor: Vendor, name: str) -> CalendarAccount:
+    company, _ = Company.objects.get_or_create(url_id="bench")
+    user, _ = CrmUser.objects.get_or_create(company=company, unique_id=name)
+    email = f"{name}@bench.example"
+    vendor.add_user(email)
+    access_token, refresh_token = vendor.tokens(email)
+    tokens = Tokens(
+        access_token=access_token,
+        refresh_token=refresh_token,
+        token_type="Bearer",
+        scopes=(READ_LIST, READ_EVENTS) if vendor.name == "google" else ("User.Read", "Calendars.Read"),
+        expires_at=timezone.now() + timedelta(hours=1),
+    )
+    return accounts.connect(user, provider=vendor.name, email=email, tokens=tokens, now=timezone.now())
+
+
+def _fill(vendor: Vendor, account: CalendarAccount, events: int) -> None:
+    for number in range(events):
+        vendor.put(account.email, number, _day(number))
+
+
+def _day(number: int) -> datetime:
+    return timezone.now().replace(hour=9, minute=0) + timedelta(days=number % 300)
+
+
+def _synced(vendor: Vendor, *chosen: CalendarAccount) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-c", _SYNC],
+        input=" ".join(str(account.pk) for account in chosen),
+        env=os.environ | vendor.settings,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def _report(vendor: Vendor, name: str, measured: dict[str, float], events: int) -> None:
+    ours = measured["seconds"] - measured["waited"]
+    rate = f" ({events / ours:,.0f} events/s)" if events else ""
+    say(
+        f"{vendor.name}: {name}",
+        f"ours {ours:.2f} s{rate}, {measured['waited']:.2f} s waiting for the simulator; "
+        f"{measured['requests']:.0f} requests; peak memory {measured['peak_mb']:.0f} MB",
+    )
+
+
+def _report_accounts(vendor: Vendor, measured: dict[str, float]) -> None:
+    ours = measured["seconds"] - measured["waited"]
+    say(
+        f"{vendor.name}: {ACCOUNTS:,} accounts unchanged",
+        f"{measured['requests'] / ACCOUNTS:.2f} requests, ours {1000 * ours / ACCOUNTS:.1f} ms, "
+        f"{1000 * measured['waited'] / ACCOUNTS:.1f} ms waiting for the simulator, each",
+    )
