@@ -1,11 +1,10 @@
-"""`/users` and `/users/:id`: mounted behind every other path, because an id may hold slashes."""
+"""`/users` and `/users/:id`. An id with a slash has no path of its own here: it could not be told from a wrong path."""
 
 from django.urls import URLPattern, URLResolver, path
 
-import tenancy.paths  # noqa: F401  # registers <user:…>
 from calendars.viewsets.users import UserViewSet
 
-_USER = "users/<user:user_unique_id>"
+_USER = "users/<str:user_unique_id>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("users", UserViewSet.as_view({"get": "list"})),

@@ -174,6 +174,13 @@ class Moments(OpenApiSerializerFieldExtension):
         return {"type": "array", "items": {"type": "string"}}
 
 
+class TimeOfDay(OpenApiSerializerFieldExtension):
+    target_class = "busyblocks.questions.TimeOfDayField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: Direction) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^[0-2][0-9]:[0-5][0-9]$", "example": "09:00"}
+
+
 class Shows(OpenApiSerializerFieldExtension):
     target_class = "icsfeeds.serializers.Shows"
 

@@ -23,7 +23,6 @@ urlpatterns = [
     path("", include("calendars.urls")),
     path("", include("icsfeeds.urls")),
     path("", include("integrations.urls")),
-    # Last: a user's id may hold slashes, and takes what no other path has taken.
     path("", include("calendars.users_urls")),
 ]
 

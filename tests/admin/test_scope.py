@@ -6,9 +6,9 @@ from django.db.models import Model
 from django.test import Client, RequestFactory
 
 from busyblocks.models import BusyBlock, Origin
-from calendars.models import AccountRun, Calendar, CalendarAccount, Meeting, SyncRun, WithheldEvent
+from calendars.models import Absence, AccountRun, Calendar, CalendarAccount, Meeting, SyncRun, WithheldEvent
 from icsfeeds.models import ICSToken
-from integrations.models import CalcomSecret, DeliveryState, WebhookDelivery
+from integrations.models import CalcomConnection, CalcomSecret, DeliveryState, RefusedDeliveries, WebhookDelivery
 from tenancy.admin.scope import CompanyScopedAdmin
 from tenancy.models import ApiKey, Company, CrmUser, Staff
 from tests.admin.world import (
@@ -27,9 +27,11 @@ pytestmark = pytest.mark.django_db
 
 # Every model that belongs to a company; a test below says that these are all.
 OWNED = [
+    Absence,
     AccountRun,
     ApiKey,
     BusyBlock,
+    CalcomConnection,
     CalcomSecret,
     Calendar,
     CalendarAccount,
@@ -38,6 +40,7 @@ OWNED = [
     ICSToken,
     Meeting,
     Origin,
+    RefusedDeliveries,
     Staff,
     SyncRun,
     WebhookDelivery,
