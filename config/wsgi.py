@@ -6,9 +6,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
+django_application = get_wsgi_application()
 
-from config import env  # noqa: E402  (the settings have to be read first)
+# The settings have to be read first.
+from config import env  # noqa: E402
+from icsfeeds.wsgi import NotModifiedFirst  # noqa: E402
+
+application = NotModifiedFirst(django_application)
 
 if env.problems:
     raise ImproperlyConfigured(" ".join(f"{problem.message} {problem.hint}" for problem in env.problems))

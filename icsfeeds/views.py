@@ -14,6 +14,16 @@ from icsfeeds.pieces import Joined
 from tenancy.documents import error_document
 
 CONTENT_TYPE = "text/calendar; charset=utf-8"
+# Without a name, browsers would save it under its token.
+DISPOSITION = 'inline; filename="calendar.ics"'
+# The address is a secret: search engines, referrers and content sniffers have no business with it.
+GUARDS = {
+    "X-Robots-Tag": "noindex, nofollow",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+# Where `wsgi` leaves what it has looked up; None: there is no such feed.
+FOUND = "icsfeeds.found"
 _REFUSES_GZIP = re.compile(r"q\s*=\s*0(?:\.0{0,3})?\s*\Z")
 
 
@@ -30,7 +40,9 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
         return _too_many()
     edition: publication.Edition | None
     try:
-        found = lookup.find(company_url_id, digest, now=now)
+        found = meta[FOUND] if FOUND in meta else lookup.find(company_url_id, digest, now=now)
+        if found is None:
+            raise NoSuchFeed
         version = publication.version_of(found, now=now)
         if token.endswith(lookup.FREE_BUSY_SUFFIX):
             name, edition = "freebusy.ifb", publication.free_busy_of(found, now=now)
@@ -65,7 +77,6 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
             headers["Last-Modified"] = modified
     headers["Cache-Control"] = f"private, max-age={settings.FEED_MAX_AGE_SECONDS}"
     headers["Vary"] = "Accept-Encoding"
-    # Without a name, browsers would save it under its token.
     kind = "attachment" if "download" in meta.get("QUERY_STRING", "") and "download" in request.GET else "inline"
     headers["Content-Disposition"] = f'{kind}; filename="{name}"'
     guessing.was_right(digest)
@@ -119,9 +130,7 @@ def _too_many() -> HttpResponseBase:
 
 
 def _guarded(response: HttpResponseBase) -> HttpResponseBase:
-    """The address is a secret: search engines, referrers and content sniffers have no business with it."""
     headers = response.headers
-    headers["X-Robots-Tag"] = "noindex, nofollow"
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
+    for name, value in GUARDS.items():
+        headers[name] = value
     return response

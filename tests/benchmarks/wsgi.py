@@ -8,4 +8,8 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
+
+from icsfeeds.wsgi import NotModifiedFirst  # noqa: E402  (Django has to be set up first)
+
+application = NotModifiedFirst(application)
 settings.ROOT_URLCONF = "tests.benchmarks.urls"

@@ -1,0 +1,119 @@
+"""Readers who have the feed already, answered before Django's request is made: most of what a calendar server hears.
+
+A 304 is one query and ten headers; Django's request, response and signals would cost as much again. Everything else,
+and whatever is in any way unusual, goes the common way, where `views.feed` says the same.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.http.request import split_domain_port, validate_host
+from django.utils import timezone
+
+from icsfeeds import accesses, guessing, lookup, publication
+from icsfeeds.errors import NoSuchFeed
+from icsfeeds.urls import FEED
+from icsfeeds.views import CONTENT_TYPE, DISPOSITION, FOUND, GUARDS, takes_gzip
+
+_PATH = re.compile(FEED)
+_GUARDS = list(GUARDS.items())
+# Django's own, which SecurityMiddleware adds to every answer.
+_OPENER = ("Cross-Origin-Opener-Policy", "same-origin")
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+class NotModifiedFirst:
+    """A WSGI application before `application`."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if "HTTP_IF_NONE_MATCH" in environ:
+            headers = _not_modified(environ)
+            if headers is not None:
+                start_response("304 Not Modified", headers)
+                return ()
+        return self.application(environ, start_response)
+
+
+def _not_modified(environ: Environ) -> list[tuple[str, str]] | None:
+    """The headers of a 304; None where anything else is to be answered."""
+    path = environ.get("PATH_INFO", "")
+    if not path.startswith("/calendars/") or environ.get("REQUEST_METHOD") not in {"GET", "HEAD"}:
+        return None
+    match = _PATH.match(path[1:])
+    if match is None or not path.isascii() or path.endswith(("/", lookup.FREE_BUSY_SUFFIX)) or "\0" in path:
+        return None
+    secure = _is_secure(environ)
+    if settings.SECURE_SSL_REDIRECT and not secure:
+        return None
+    request_id = environ.get("HTTP_X_REQUEST_ID") or str(uuid.uuid4())
+    plain = len(request_id) <= 128 and request_id.isascii() and request_id.replace("-", "").isalnum()
+    if environ.get("QUERY_STRING") or not plain or not _serves(environ.get("HTTP_HOST", "")):
+        return None
+    now = timezone.now()
+    digest = lookup.digest_of(match["token"])
+    if guessing.is_refused(guessing.address_of(environ), digest, now=now.timestamp()):
+        return None
+    found: lookup.Found | None
+    try:
+        found = lookup.find(match["company_url_id"], digest, now=now)
+    except NoSuchFeed:
+        found = None
+    finally:
+        connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
+    # The common way need not look again: a wrong token costs no more than a right one.
+    environ[FOUND] = found
+    if found is None:
+        return None
+    version = publication.version_of(found, now=now)
+    if version is None or not version.is_known_to(environ["HTTP_IF_NONE_MATCH"], None):
+        return None
+    gzipped = takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", ""))
+    headers = [
+        ("Content-Type", CONTENT_TYPE),
+        ("ETag", version.etag(gzipped=gzipped)),
+        ("Cache-Control", f"private, max-age={settings.FEED_MAX_AGE_SECONDS}"),
+        ("Vary", "Accept-Encoding"),
+        ("Content-Disposition", DISPOSITION),
+        *_GUARDS,
+        _OPENER,
+        ("X-Request-ID", request_id),
+    ]
+    if secure and settings.SECURE_HSTS_SECONDS:
+        headers.append(("Strict-Transport-Security", _hsts()))
+    if modified := version.last_modified(now):
+        headers.append(("Last-Modified", modified))
+    accesses.note(found.pk, agent=environ.get("HTTP_USER_AGENT", ""), now=now)
+    guessing.was_right(digest)
+    return headers
+
+
+def _is_secure(environ: Environ) -> bool:
+    """As `HttpRequest.is_secure`."""
+    if settings.SECURE_PROXY_SSL_HEADER:
+        name, value = settings.SECURE_PROXY_SSL_HEADER
+        if name in environ:
+            return str(environ[name]).partition(",")[0].strip() == value
+    return environ.get("wsgi.url_scheme") == "https"
+
+
+def _hsts() -> str:
+    parts = [f"max-age={settings.SECURE_HSTS_SECONDS}"]
+    parts += ["includeSubDomains"] if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS else []
+    return "; ".join(parts + (["preload"] if settings.SECURE_HSTS_PRELOAD else []))
+
+
+@lru_cache(maxsize=64)
+def _serves(host: str) -> bool:
+    """Whether the service answers under this name, as Django would find."""
+    domain, _ = split_domain_port(host)
+    return bool(domain) and not settings.DEBUG and validate_host(domain, settings.ALLOWED_HOSTS)

@@ -1,0 +1,148 @@
+"""The way ahead of Django says what the common way says, and says it of the same readers."""
+
+import io
+from datetime import UTC, datetime
+from unittest.mock import patch
+
+import pytest
+import time_machine
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+
+from icsfeeds import accesses, services
+from icsfeeds.models import ICSToken
+from icsfeeds.wsgi import NotModifiedFirst
+from tenancy.models import bump_revision
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _connection_is_kept():
+    """A server's request ends with its connection; a test's connection holds the test's transaction."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    with patch("django.db.backends.base.base.BaseDatabaseWrapper.close_if_unusable_or_obsolete"):
+        yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def token(alice) -> ICSToken:
+    return services.issue(alice, label="Feed")
+
+
+@pytest.fixture
+def etag(client, token) -> str:
+    return client.get(f"/calendars/acme/ics/{token.encrypted_token}")["ETag"]
+
+
+def ask(application, token, **environ):
+    """Status and headers; X-Request-ID is another one each time."""
+    answers = []
+    given = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": f"/calendars/acme/ics/{token.encrypted_token}",
+        "QUERY_STRING": "",
+        "SERVER_NAME": "testserver",
+        "SERVER_PORT": "80",
+        "HTTP_HOST": "testserver",
+        "REMOTE_ADDR": "192.0.2.1",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.url_scheme": "http",
+        **environ,
+    }
+    body = application(given, lambda status, headers, _=None: answers.append((status, dict(headers))))
+    b"".join(body)
+    if hasattr(body, "close"):
+        body.close()
+    (answer,) = answers
+    answer[1].pop("X-Request-ID")
+    return answer
+
+
+def nobody(_environ, start_response):
+    start_response("501 The common way", [("X-Request-ID", "")])
+    return ()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"REQUEST_METHOD": "HEAD"},
+        {"HTTP_ACCEPT_ENCODING": "gzip"},
+        {"wsgi.url_scheme": "https"},
+        {"HTTP_X_FORWARDED_PROTO": "https"},
+    ],
+)
+def test_it_answers_304_in_the_words_of_the_common_way(token, etag, settings, environ):
+    settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_PRELOAD = 60, True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    given = {"HTTP_IF_NONE_MATCH": etag, **environ}
+
+    short = ask(NotModifiedFirst(nobody), token, **given)
+
+    assert short == ask(WSGIHandler(), token, **given)
+    assert short[0] == "304 Not Modified"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HTTP_IF_NONE_MATCH": '"another"'},
+        {"REQUEST_METHOD": "POST"},
+        {"QUERY_STRING": "download"},
+        {"PATH_INFO": "/calendars/globex/ics/nothing"},
+        {"PATH_INFO": "/calendars/acme/ics/nothing\0"},
+        {"PATH_INFO": "/health/live"},
+        {"HTTP_HOST": "evil.example"},
+        {"HTTP_HOST": ""},
+        {"HTTP_X_REQUEST_ID": "two words"},
+    ],
+)
+def test_whatever_is_unusual_goes_the_common_way(token, etag, environ):
+    assert ask(NotModifiedFirst(nobody), token, **{"HTTP_IF_NONE_MATCH": etag, **environ})[0] == "501 The common way"
+
+
+def test_what_is_to_be_redirected_to_https_is_not_answered_here(token, etag, settings):
+    settings.SECURE_SSL_REDIRECT = True
+
+    assert ask(NotModifiedFirst(nobody), token, HTTP_IF_NONE_MATCH=etag)[0].startswith("501")
+
+
+def test_a_change_is_seen_at_once_and_so_is_the_end_of_a_token(token, etag, alice):
+    application = NotModifiedFirst(WSGIHandler())
+    bump_revision(alice.pk, at=NOW)
+    assert ask(NotModifiedFirst(nobody), token, HTTP_IF_NONE_MATCH=etag)[0].startswith("501")
+    assert ask(application, token, HTTP_IF_NONE_MATCH=etag)[0] == "304 Not Modified"
+    services.change(token, label="Other")
+    assert ask(application, token, HTTP_IF_NONE_MATCH=etag)[0] == "200 OK"
+    services.revoke(token)
+    assert ask(application, token, HTTP_IF_NONE_MATCH=etag)[0] == "404 Not Found"
+
+
+@pytest.mark.parametrize("value", ["right", "wrong"])
+def test_on_either_way_a_token_is_looked_up_once(token, etag, value, django_assert_num_queries):
+    path = f"/calendars/acme/ics/{token.encrypted_token if value == 'right' else ICSToken.new_value()}"
+    with django_assert_num_queries(1):
+        status, _ = ask(NotModifiedFirst(WSGIHandler()), token, HTTP_IF_NONE_MATCH='"another"', PATH_INFO=path)
+
+    assert status == ("200 OK" if value == "right" else "404 Not Found")
+
+
+def test_its_reads_are_counted(token, etag):
+    ask(NotModifiedFirst(nobody), token, HTTP_IF_NONE_MATCH=etag, HTTP_USER_AGENT="Thunderbird")
+    accesses.write()
+
+    row = ICSToken.objects.get()
+    assert (row.access_count, row.last_user_agent) == (2, "Thunderbird")
