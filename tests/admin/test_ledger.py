@@ -24,6 +24,7 @@ TIMES = {
 BLOCK = {**TIMES, "title": "Dentist", "transparency": "opaque", "status": "confirmed"}
 MEETING = {**TIMES, "title": "Kick-off", "status": "scheduled", "organizer_email": "alice@acme.example"}
 NOBODY = {"participants-TOTAL_FORMS": "0", "participants-INITIAL_FORMS": "0"}
+NO_NAMES = {"uids-TOTAL_FORMS": "0", "uids-INITIAL_FORMS": "0"}
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_deleted_meeting_takes_its_row_along(client: Client, alice: CrmUser) -> 
 def test_of_a_booking_only_its_host_is_decided_here(client: Client, alice: CrmUser) -> None:
     booked = Meeting.objects.get(source="calcom")
     Meeting.objects.filter(pk=booked.pk).update(user=None)
-    client.post(page_of(booked), {**MEETING, **NOBODY, "user": str(alice.pk)})
+    client.post(page_of(booked), {**MEETING, **NOBODY, **NO_NAMES, "user": str(alice.pk)})
     before, booked = booked, Meeting.objects.get(pk=booked.pk)
     assert booked.user == alice
     assert BusyBlock.objects.get(meeting_key=str(booked.unique_id)).user == alice
