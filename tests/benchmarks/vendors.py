@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -69,7 +70,7 @@ def google() -> Iterator[Vendor]:
     with GoogleSimulator() as simulator:
 
         def put(email: str, number: int, at: datetime) -> None:
-            facts = {
+            facts: dict[str, Any] = {
                 "summary": f"Meeting with customer {number}",
                 "location": "Conference Room A",
                 "description": _TEXT,
@@ -88,7 +89,11 @@ def outlook() -> Iterator[Vendor]:
 
         def put(email: str, number: int, at: datetime) -> None:
             place = {"displayName": "Conference Room A"}
-            facts = {"subject": f"Meeting with customer {number}", "location": place, "bodyPreview": _TEXT}
+            facts: dict[str, Any] = {
+                "subject": f"Meeting with customer {number}",
+                "location": place,
+                "bodyPreview": _TEXT,
+            }
             with simulator.lock:
                 simulator.mailbox(email).put("Calendar", f"event{number}", f"{at:%Y-%m-%dT%H:%M}", **facts)
 

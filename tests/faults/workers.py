@@ -15,6 +15,7 @@ from django.db import connection
 
 from config.demo.children import dies_with
 
+ALL_QUEUES = "push,poll,webhooks,bulk"
 # A dead worker's lease is soon free.
 _ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -28,9 +29,9 @@ _ENVIRONMENT = {
 class Worker:
     """One worker process; what it logs goes to `log`."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, queues: str = ALL_QUEUES) -> None:
         command = [sys.executable, "-m", "celery", "-A", "config", "worker", "-P", "threads", "-c", "2"]
-        command += ["-Q", "push,poll,webhooks,bulk", "--without-gossip", "--without-mingle"]
+        command += ["-Q", queues, "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
@@ -49,9 +50,9 @@ class Worker:
 
 
 @contextmanager
-def worker(log: Path) -> Iterator[Worker]:
+def worker(log: Path, *, queues: str = ALL_QUEUES) -> Iterator[Worker]:
     """A worker for the length of the block."""
-    started = Worker(log)
+    started = Worker(log, queues=queues)
     try:
         yield started
     finally:
