@@ -7,7 +7,10 @@ from tenancy.encryption import EncryptedJSONField
 
 
 class Farewell(models.Model):
-    """Push channels to be closed and a grant to be revoked. The account and all that was mirrored are gone already; this row soon is, too."""
+    """Push channels to be closed and a grant to be revoked.
+
+    The account and all that was mirrored are gone already; this row soon is, too.
+    """
 
     provider = models.CharField(max_length=16, choices=ProviderName)
     email = models.EmailField(max_length=254)

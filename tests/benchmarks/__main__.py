@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from tests import services
 from tests.benchmarks.report import say
@@ -38,8 +39,8 @@ def main(names: list[str]) -> int:
 
 
 def _processor() -> str:
-    with open("/proc/cpuinfo") as lines:
-        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor()
 
 

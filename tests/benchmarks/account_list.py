@@ -53,7 +53,8 @@ def run() -> None:
     yardstick = statistics.median(pair[1] for pair in pairs)
     say(
         f"account list, {ROWS} rows",
-        f"{ours:,.0f} requests/s; a bare view of the same {len(body):,} bytes {yardstick:,.0f}; ratio {ours / yardstick:.2f}",
+        f"{ours:,.0f} requests/s; a bare view of the same {len(body):,} bytes {yardstick:,.0f}; "
+        f"ratio {ours / yardstick:.2f}",
     )
 
 

@@ -30,8 +30,8 @@ def main(*account_pks: int) -> None:
             waited += time.perf_counter() - started
             requests += 1
 
-    Session._send = timed  # type: ignore[method-assign]
-    syncs.ring = lambda *args, queue: None  # type: ignore[assignment]
+    Session._send = timed  # type: ignore[assignment,method-assign]
+    syncs.ring = lambda *args, queue: None
     for account in CalendarAccount.objects.filter(pk__in=account_pks):
         syncs.start_for_account(account)
     started = time.perf_counter()

@@ -7,9 +7,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-application = get_wsgi_application()
+django = get_wsgi_application()
 
 from icsfeeds.wsgi import NotModifiedFirst  # noqa: E402  (Django has to be set up first)
 
-application = NotModifiedFirst(application)
+application = NotModifiedFirst(django)
 settings.ROOT_URLCONF = "tests.benchmarks.urls"

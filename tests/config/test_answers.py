@@ -59,7 +59,9 @@ def test_ids_that_are_no_uuids_are_404(as_alice, method, wrong):
     error_of(getattr(as_alice, method)(f"{NOTES}/{wrong}", **({} if method == "get" else {"content_type": JSON})), 404)
 
 
-@pytest.mark.parametrize("path", ["/", "/nope", "/meeting", "/calendar/", "/calendar/alice/nope", "/calendars/x", "/api/v1"])
+@pytest.mark.parametrize(
+    "path", ["/", "/nope", "/meeting", "/calendar/", "/calendar/alice/nope", "/calendars/x", "/api/v1"]
+)
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 @pytest.mark.parametrize("debug", [False, True], ids=["", "with DEBUG"])
 def test_unknown_paths_are_404_documents(client, settings, path, method, debug):

@@ -271,7 +271,7 @@ def test_a_change_between_the_version_and_the_rows_is_seen_and_read_again(client
 
     edition = publication.edition_of(stale, None, now=NOW)
 
-    assert b"SUMMARY:new" in edition.body.whole(gzipped=False)
+    assert b"SUMMARY:new" in (edition.body.whole(gzipped=False) or b"")
     current = lookup.find("acme", lookup.digest_of(token.encrypted_token), now=NOW)
     assert edition.version == publication.version_of(current, now=NOW)
 
