@@ -22,7 +22,7 @@ from icsfeeds.errors import NoSuchFeed
 from icsfeeds.events import Clock
 from icsfeeds.families import Family, families
 from icsfeeds.feed import RENDERER_VERSION, YEARS_AHEAD, written
-from icsfeeds.lookup import STAMP
+from icsfeeds.lookup import Stamp
 from icsfeeds.pieces import Piece, piece
 from icsfeeds.rows import FeedRow, Shown
 from icsfeeds.singles import Single
@@ -94,7 +94,7 @@ def prepare(user: CrmUser, contents: Contents, *, known: Prepared | None, now: d
 
 def revision_of(user: CrmUser) -> Revision:
     """As the database has it now. Raises `NoSuchFeed`."""
-    found = CrmUser.objects.filter(pk=user.pk).values_list("revision", "revised_at", STAMP).first()
+    found = CrmUser.objects.filter(pk=user.pk).values_list("revision", "revised_at", Stamp()).first()
     if found is None:
         raise NoSuchFeed
     return Revision(*found)
