@@ -12,10 +12,10 @@ from django.db.models import F, QuerySet
 
 from calendars.errors import CalendarsError
 from calendars.services.doorbell import ring
+from integrations.bell import announce
 from integrations.calcom import handlers, payloads
 from integrations.calcom.errors import CalcomError, UnreadableBody
 from integrations.models import DeliveryState, RefusalReason, RefusedDeliveries, WebhookDelivery
-from tenancy.models import Company
 
 log = structlog.get_logger("deliveries")
 
@@ -35,7 +35,7 @@ _OUTCOME = ("state", "error", "handled_at", "next_attempt_at", "attempts", "meet
 
 
 def receive(
-    company: Company,
+    company_pk: int,
     body: bytes,
     *,
     content_type: str,
@@ -48,7 +48,7 @@ def receive(
     signed: its signature was found right; False: the company has no secret to check it by.
     """
     delivery = WebhookDelivery(
-        company=company,
+        company_id=company_pk,
         body=body,
         content_type=_storable(content_type)[:255],
         headers=_kept(headers or {}),
@@ -61,13 +61,13 @@ def receive(
         _settle(delivery, DeliveryState.FAILED, now=now, error=str(error))
     delivery.save(force_insert=True)
     if delivery.state == DeliveryState.RECEIVED:
-        transaction.on_commit(lambda: ring(HANDLE, delivery.pk, queue="webhooks"))
+        transaction.on_commit(lambda: announce(delivery.pk, ring=_ring))
     return delivery
 
 
-def count_refusal(company: Company, reason: RefusalReason, *, now: datetime) -> None:
+def count_refusal(company_pk: int, reason: RefusalReason, *, now: datetime) -> None:
     """Count a delivery that is not kept: whoever sends rubbish must not fill the disk with it."""
-    today = {"company": company, "day": now.astimezone(UTC).date(), "reason": reason}
+    today = {"company_id": company_pk, "day": now.astimezone(UTC).date(), "reason": reason}
     if not RefusedDeliveries.objects.filter(**today).update(count=F("count") + 1, last_at=now):
         _, new = RefusedDeliveries.objects.get_or_create(**today, defaults={"count": 1, "last_at": now})
         if not new:
@@ -191,6 +191,10 @@ def _postpone(delivery_pk: int, *, error: str, now: datetime) -> None:
         if delivery.attempts >= MAX_ATTEMPTS:
             _settle(delivery, DeliveryState.FAILED, now=now, error=error)
         delivery.save(update_fields=_OUTCOME)
+
+
+def _ring(pks: list[int]) -> None:
+    ring(HANDLE, *pks, queue="webhooks")
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

@@ -8,9 +8,10 @@ from integrations.calcom import reconciliation
 
 
 @shared_task(name="integrations.tasks.handle_delivery")
-def handle_delivery(delivery_pk: int) -> None:
-    """Work off one delivery. Twice is safe: the row is locked, and only one that still waits is handled."""
-    deliveries.work_off(delivery_pk, now=timezone.now())
+def handle_delivery(*delivery_pks: int) -> None:
+    """Work off deliveries. Twice is safe: each row is locked, and only one that still waits is handled."""
+    for delivery_pk in delivery_pks:
+        deliveries.work_off(delivery_pk, now=timezone.now())
 
 
 @shared_task(name="integrations.tasks.sweep_unhandled_deliveries")

@@ -41,10 +41,13 @@ class ServiceMissing(Exception):
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """The DATABASE_URL of a real PostgreSQL; raises ServiceMissing saying what was tried."""
+def postgres(*, durable: bool = False) -> Iterator[str]:
+    """The DATABASE_URL of a real PostgreSQL; raises ServiceMissing saying what was tried.
+
+    durable: one of its own, that has every commit on the disk before it says so, as in production.
+    """
     given = os.environ.get("DATABASE_URL", "")
-    if given:
+    if given and not durable:
         if not given.startswith(("postgres://", "postgresql://")):
             raise ServiceMissing("DATABASE_URL is given, and is not a PostgreSQL URL.")
         yield given
@@ -55,6 +58,8 @@ def postgres() -> Iterator[str]:
         data = scratch / "data"
         _run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"])
         options = {**_POSTGRES_OPTIONS, "unix_socket_directories": str(scratch)}
+        if durable:
+            options |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "on")
         command = [programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in options.items())]
         url = f"postgresql://postgres@{quote(str(scratch), safe='')}/postgres"
         log = scratch / "postgres.log"

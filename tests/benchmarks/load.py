@@ -99,3 +99,31 @@ def requests_per_second(load: Load) -> float:
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(load.series, [REQUESTS_PER_CLIENT] * CLIENTS))
     return CLIENTS * REQUESTS_PER_CLIENT / (time.perf_counter() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Load):
+    """One body posted as it is, over and over."""
+
+    sent: bytes
+
+    def _send(self, connection: http.client.HTTPConnection) -> None:
+        connection.request("POST", self.path, body=self.sent, headers=self.headers)
+
+
+def latencies(load: Load, *, clients: int, each: int) -> tuple[float, list[float]]:
+    """Answers per second with `clients` at once, and the seconds that each answer took, the shortest first."""
+
+    def series(count: int) -> list[float]:
+        found = []
+        with load.connected() as ask:
+            for _ in range(count):
+                started = time.perf_counter()
+                ask()
+                found.append(time.perf_counter() - started)
+        return found
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        taken = list(pool.map(series, [each] * clients))
+    return clients * each / (time.perf_counter() - started), sorted(seconds for one in taken for seconds in one)
