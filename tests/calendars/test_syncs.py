@@ -153,6 +153,7 @@ def test_run_of_a_disconnected_account_is_closed_by_the_sweep(server: MemoryCale
 def test_due_account_is_sent_once_by_two_beats(server: MemoryCalendarServer, rung: list[tuple[Any, ...]]) -> None:
     account = mirrored_account()
     now = timezone.now()
+    CalendarAccount.objects.filter(pk=account.pk).update(last_synced_at=now)
     assert (syncs.poll_due(now), syncs.poll_due(now)) == (1, 0)
     assert rung == [(syncs.SYNC_ACCOUNT, account.pk, now.isoformat(), "poll")]
 
