@@ -43,7 +43,7 @@ class ICSToken(models.Model):
     detail = models.CharField(max_length=8, choices=Detail, default=Detail.FULL)
     show_people = models.BooleanField(default=False, help_text="Name the organizers and attendees of meetings.")
     # Whole days before and after today, UTC; NULL: without end. Programs grow slow over feeds of many years.
-    past_days = models.PositiveSmallIntegerField(default=90, null=True, blank=True)
+    past_days = models.PositiveSmallIntegerField(default=365, null=True, blank=True)
     future_days = models.PositiveSmallIntegerField(default=400, null=True, blank=True)
     color = models.CharField(max_length=7, blank=True, help_text="#RRGGBB")
     refresh_seconds = models.PositiveIntegerField(

@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='icstoken',
             name='past_days',
-            field=models.PositiveSmallIntegerField(blank=True, default=90, null=True),
+            field=models.PositiveSmallIntegerField(blank=True, default=365, null=True),
         ),
         migrations.AddField(
             model_name='icstoken',

@@ -377,7 +377,8 @@ def test_colleague_who_takes_part_is_busy_too_when_an_administrator_says_so() ->
 
 
 def test_user_is_made_by_naming_something_of_them_and_not_by_a_slip() -> None:
-    assert acme_admin().put("/users/carol/meetngs", {}).status_code == 422
+    assert acme_admin().put("/users/carol/meetngs", {"user": {"name": "Carol"}}).status_code == 404
+    assert acme_admin().put("/users/carol", {}).status_code == 422
     assert acme_admin().get("/users/carol").json()["errors"][0]["title"] == "User Not Found"
     facts = {"email": "carol@acme.example", "name": "Carol", "time_zone": "Europe/Berlin"}
     shown = acme_admin().put("/users/carol", {"user": facts}).json()["data"]

@@ -264,8 +264,8 @@ def test_the_documented_body_suffices_and_says_what_it_chose(api):
 
     chosen = {name: made[name] for name in ("shows", "detail", "attendees", "past_days", "future_days", "color")}
     assert chosen == {
-        "shows": ["meetings", "busy_blocks"], "detail": "full", "attendees": False, "past_days": 90, "future_days": 400,
-        "color": "",
+        "shows": ["meetings", "busy_blocks"], "detail": "full", "attendees": False, "past_days": 365,
+        "future_days": 400, "color": "",
     }  # fmt: skip
     assert (made["refresh_seconds"], made["user_unique_ids"], made["last_user_agent"]) == (None, [], "")
 
