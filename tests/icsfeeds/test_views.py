@@ -171,7 +171,7 @@ def test_what_the_feed_does_not_show_changes_no_etag(client, alice, token, djang
     etag = client.get(address(token))["ETag"]
     origin = Origin.objects.create(user=alice, source="google")
     block(alice, "synced", origin=origin, source="google", external_event_id="e1", uid="e1@google.com")
-    block(alice, "long ago", start_time=NOW - timedelta(days=200), end_time=NOW - timedelta(days=200))
+    block(alice, "long ago", start_time=NOW - timedelta(days=400), end_time=NOW - timedelta(days=400))
     bump_revision(alice.pk, at=NOW)
 
     assert client.get(address(token), headers={"If-None-Match": etag}).status_code == 304
