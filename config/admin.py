@@ -14,6 +14,7 @@ from busyblocks.models import BusyBlock, Origin
 from calendars.admin import health
 from calendars.models import Absence, AccountRun, Calendar, CalendarAccount, Meeting, SyncRun, WithheldEvent
 from icsfeeds.models import ICSToken
+from integrations.admin import taking_unsigned
 from integrations.models import CalcomConnection, CalcomSecret, DeliveryState, RefusedDeliveries, WebhookDelivery
 from tenancy.admin.scope import change_url, list_url
 from tenancy.models import ApiKey, Company, CrmUser, Staff
@@ -129,6 +130,13 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             deliveries.filter(state=DeliveryState.FAILED),
             lambda delivery: delivery.error,
             f"{list_url(WebhookDelivery)}?state__exact={DeliveryState.FAILED.value}",
+        ),
+        _concern(
+            "Companies that take unsigned deliveries",
+            "Whoever knows the address can write their meetings: set a secret in Cal.com, and the same here.",
+            taking_unsigned(_rows(Company, request)),
+            lambda company: f"/calcom/{company.url_id}/webhook",
+            f"{list_url(Company)}?calcom=unsigned",
         ),
     ]
     return {

@@ -17,7 +17,9 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from calendars.models import Meeting
 from integrations import deliveries
 from integrations.models import CalcomConnection, CalcomSecret, DeliveryState, RefusedDeliveries, WebhookDelivery
+from tenancy.admin.companies import CompanyAdmin
 from tenancy.admin.scope import CompanyScopedAdmin, ReadOnlyAdmin, change_url
+from tenancy.models import Company
 
 MOST_AT_ONCE = 500
 SHOWN_CHARACTERS = 100_000
@@ -36,6 +38,26 @@ class CalcomSecretForm(forms.ModelForm):
         max_length=4096,
         help_text="As it is set in Cal.com. Several may be valid while one replaces another.",
     )
+
+
+def taking_unsigned(companies: QuerySet[Company]) -> QuerySet[Company]:
+    """Those without a secret whose Cal.com delivers: anybody who knows the address can write their meetings."""
+    return companies.filter(calcom_secrets=None, pk__in=WebhookDelivery.objects.values("company"))
+
+
+class UnsignedFilter(admin.SimpleListFilter):
+    title = "Cal.com"
+    parameter_name = "calcom"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("unsigned", "Takes unsigned deliveries")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Company]) -> QuerySet[Company]:
+        return taking_unsigned(queryset) if self.value() == "unsigned" else queryset
+
+
+# What a company's list can tell of Cal.com is known on this floor, not on the company's.
+CompanyAdmin.list_filter = (*CompanyAdmin.list_filter, UnsignedFilter)
 
 
 @admin.register(CalcomSecret)

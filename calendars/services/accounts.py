@@ -19,7 +19,7 @@ from calendars.models import AccountRun, Calendar, CalendarAccount, RunState
 from calendars.models.account import AccountStatus
 from calendars.oauth import Tokens
 from calendars.providers import BadProviderData, NoSuchProvider, provider_class
-from calendars.services import farewells, meetings, runs
+from calendars.services import farewells, people, runs
 from tenancy.errors import NotFound
 from tenancy.models import CrmUser
 
@@ -81,7 +81,7 @@ def connect(
             _take_credentials(account, credentials, tokens, now=now)
         account.status = status_of(account)
         account.save()
-        meetings.adopt(user, email=email, now=now)
+        people.adopt(user, email=email, now=now)
     return account
 
 
@@ -125,7 +125,7 @@ def change(
         except IntegrityError:
             raise AlreadyConnected("email" if email is not None else "provider_data") from None
         if email is not None:
-            meetings.adopt(account.user, email=email, now=now)
+            people.adopt(account.user, email=email, now=now)
     return account
 
 

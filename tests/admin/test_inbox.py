@@ -138,6 +138,15 @@ def test_first_page_says_what_needs_a_person_and_links_to_it(client: Client) -> 
         assert all(client.get(item.url).status_code == 200 for item in concern.items)
 
 
+def test_first_page_names_the_company_whose_deliveries_nobody_signs(client: Client) -> None:
+    delivered(b"{}", state=DeliveryState.HANDLED)
+    fill(company("globex"), 1)
+    concerns = {concern.title: concern for concern in client.get("/admin/").context["concerns"]}
+    unsigned = concerns["Companies that take unsigned deliveries"]
+    assert [item.title for item in unsigned.items] == ["Acme"]
+    assert client.get(unsigned.url).context["cl"].result_count == unsigned.count == 1
+
+
 def test_first_page_is_quiet_when_all_is_well(client: Client) -> None:
     assert "Nothing needs a person now." in client.get("/admin/").content.decode()
 
