@@ -5,6 +5,7 @@
 # make lint    ruff, mypy, import-linter, migrations, production settings
 # make check   lint and test
 # make bench   the benchmarks
+# make interop the feeds, read by programs that share no code with them
 # make clean   remove the demo's data and the record of what is installed
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ BIN := .venv/bin
 export PORT
 export SIMULATORS
 
-.PHONY: demo simulators test lint check bench setup clean
+.PHONY: demo simulators test lint check bench interop setup clean
 
 demo: .venv/demo.stamp
 	@exec $(BIN)/python -m config.demo
@@ -31,6 +32,9 @@ check: lint test
 
 bench: .venv/dev.stamp
 	@exec $(BIN)/python -m tests.benchmarks
+
+interop: .venv/dev.stamp
+	@exec $(BIN)/python -m tests.interop
 
 setup: .venv/dev.stamp
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from busyblocks import recurrence, rules, zones
 from busyblocks.errors import BudgetExceeded
@@ -51,9 +51,6 @@ class Compact:
         self.nominal = bool(_NOMINAL.fullmatch(master.duration)) and self.length > timedelta(0)
         self.budget = Budget(_STEPS)
         self.excluded: set[datetime] = set()
-        self.added: set[datetime] = set()
-        # Days of a timed series that an EXDATE takes out as a whole.
-        self.excluded_days: set[date] = set()
         self.beside: dict[str, str] = {}
         # Starts of instances of which it is decided already where they are shown, if at all.
         self.settled: set[datetime] = set()
@@ -63,10 +60,8 @@ class Compact:
         begins, count = self._beginning()
         for text in self.master.exdates:
             self.excluded.update(self._walls_named(text))
-            if "T" not in text and not self.master.all_day:
-                self.excluded_days.add(datetime.strptime(text, "%Y%m%d").date())
         self._take_out_clock_changes(begins)
-        self._add_rdates(begins)
+        self._add_rdates()
         overrides = [text for row in self.family.overrides for text in self._override(row, begins)]
         if begins is None:
             return [*self.beside.values(), *overrides]
@@ -74,7 +69,6 @@ class Compact:
         # Only what the rule yields: some readers let a date that is not an instance take away another one.
         taken = sorted(wall for wall in self.excluded if wall >= begins and self._yields(wall))
         lines += [self._named("EXDATE", wall) for wall in taken]
-        lines += [self._named("RDATE", wall) for wall in sorted(self.added - self.excluded)]
         self._note_years(begins)
         return [vevent(self.master, self.family.uid, "".join(lines)), *overrides, *self.beside.values()]
 
@@ -208,11 +202,10 @@ class Compact:
                 times = self.clock.once(instance.start, instance.end, all_day=instance.all_day, time_zone=time_zone)
                 self.beside[uid] = vevent(self.master, uid, times)
 
-    def _add_rdates(self, begins: datetime | None) -> None:
-        """RDATEs that every reader takes; the others (periods, before DTSTART, unclear wall times) stand beside."""
+    def _add_rdates(self) -> None:
+        """RDATEs stand beside: node-ical and sabre/vobject drop them, with a rule and without."""
         for text in self.master.rdates:
-            start, period, _ = text.partition("/")
-            instant = self._instant_of_rdate(start)
+            instant = self._instant_of_rdate(text.partition("/")[0])
             if instant in self.settled:
                 continue
             self.settled.add(instant)
@@ -221,11 +214,7 @@ class Compact:
             if means_wall and self._yields(wall) and self._is_plain(wall):
                 # An instance of the rule already, and the rule's own length counts.
                 continue
-            if not period and means_wall and begins and wall >= begins and self._is_plain(wall):
-                if wall.date() not in self.excluded_days:
-                    self.added.add(wall)
-            else:
-                self._put_instance_beside(instant, self.name)
+            self._put_instance_beside(instant, self.name)
 
     def _instant_of_rdate(self, text: str) -> datetime:
         """A DATE among the RDATEs of a timed series means that day at DTSTART's time."""
@@ -240,7 +229,7 @@ class Compact:
     def _override(self, row: FeedRow, begins: datetime | None) -> list[str]:
         """The override under its RECURRENCE-ID; where readers would not find the instance, standing alone."""
         walls = self._walls_named(row.recurrence_id)
-        known = [wall for wall in walls if wall in self.added or (begins and wall >= begins and self._yields(wall))]
+        known = [wall for wall in walls if begins and wall >= begins and self._yields(wall)]
         if row.status == EventStatus.CANCELLED:
             self.excluded.update(walls)
             return []

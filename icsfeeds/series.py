@@ -1,9 +1,9 @@
 """A series as the VEVENTs that every reader understands alike.
 
 RFC 5545 allows more than readers agree on, so a series is written in three ways:
-- *compact*: the rule, EXDATEs, RDATEs, and overrides with their RECURRENCE-ID. Whatever of it readers disagree on is
+- *compact*: the rule, EXDATEs, and overrides with their RECURRENCE-ID. Whatever of it readers disagree on is
   taken out by an EXDATE and stands beside it as an event of its own: instances that a change of the clock touches, a
-  DTSTART that its rule does not produce, periods, overrides of what the rule does not yield.
+  DTSTART that its rule does not produce, RDATEs, overrides of what the rule does not yield.
 - *listed*: each instance an event of its own: RDATEs without a rule, THISANDFUTURE, rules that RFC 5545 does not
   allow and the ledger understands all the same, week numbers.
 - *alone*: overrides whose master is gone.

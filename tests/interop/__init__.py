@@ -1,0 +1,1 @@
+"""Our feeds, read by programs that share no code with them: `make interop`."""
