@@ -28,6 +28,7 @@ from xml.sax.saxutils import escape
 
 from radicale.storage import CACHE_VERSION
 
+from config.demo.calendars import RADICALE_CONFIG
 from config.demo.children import dies_with
 from config.demo.folder import free_port
 
@@ -36,23 +37,6 @@ _UP_SECONDS = 30
 _UNSYNCED = (
     "import os, runpy, sys; os.fsync = lambda file: None; runpy.run_module(sys.argv.pop(1), run_name='__main__')"
 )
-_RADICALE = """\
-[server]
-hosts = 127.0.0.1:{port}
-[auth]
-type = htpasswd
-htpasswd_filename = {folder}/users
-htpasswd_encryption = plain
-delay = 0
-[rights]
-type = owner_only
-[storage]
-filesystem_folder = {folder}/collections
-[web]
-type = none
-[logging]
-level = warning
-"""
 
 
 class CalDAVServer:
@@ -186,7 +170,7 @@ class CalDAVServer:
 class Radicale(CalDAVServer):
     def _command(self) -> list[str]:
         (self.folder / "users").write_text(f"{self.username}:{self.password}\n")
-        (self.folder / "config").write_text(_RADICALE.format(port=self.port, folder=self.folder))
+        (self.folder / "config").write_text(RADICALE_CONFIG.format(port=self.port, folder=self.folder))
         return [sys.executable, "-c", _UNSYNCED, "radicale", "--config", str(self.folder / "config")]
 
     def _path(self, calendar: str) -> str:

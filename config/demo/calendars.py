@@ -15,7 +15,7 @@ USER = "demo"
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
-_CONFIG = """\
+RADICALE_CONFIG = """\
 [server]
 hosts = 127.0.0.1:{port}
 [auth]
@@ -58,7 +58,7 @@ class SampleServer:
         """How to start it; writes the files that it reads."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.folder / "users").write_text(f"{USER}:{self.password}\n")
-        (self.folder / "config").write_text(_CONFIG.format(port=self.port, folder=self.folder))
+        (self.folder / "config").write_text(RADICALE_CONFIG.format(port=self.port, folder=self.folder))
         return [sys.executable, "-m", "radicale", "--config", str(self.folder / "config")]
 
     def answers(self) -> bool:
