@@ -5,7 +5,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from calendars.services import channels, farewells, people, push, syncs
+from calendars.services import channels, clocks, farewells, people, push, syncs
 from calendars.sync import engine
 
 
@@ -67,3 +67,9 @@ def tend_push_channels() -> None:
 def sweep_push_messages() -> None:
     """Beat: accounts whose vendor told of changes, and whose message or worker was lost."""
     push.sweep(timezone.now())
+
+
+@shared_task
+def mend_stamps() -> None:
+    """Beat: moments that a clock which was ahead wrote into rows. Twice: the second finds none."""
+    clocks.mend(timezone.now())

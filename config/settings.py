@@ -134,6 +134,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-occurrences": {"task": "busyblocks.tasks.sweep_occurrences", "schedule": timedelta(hours=1)},
     "tend-push-channels": {"task": "calendars.tasks.tend_push_channels", "schedule": timedelta(seconds=60)},
     "sweep-push-messages": {"task": "calendars.tasks.sweep_push_messages", "schedule": timedelta(seconds=15)},
+    "mend-stamps": {"task": "calendars.tasks.mend_stamps", "schedule": timedelta(seconds=60)},
     "sweep-farewells": {"task": "calendars.tasks.sweep_farewells", "schedule": timedelta(seconds=60)},
     "sweep-unhandled-deliveries": {
         "task": "integrations.tasks.sweep_unhandled_deliveries",

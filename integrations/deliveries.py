@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from django.conf import settings
 from django.db import OperationalError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from calendars.errors import CalendarsError
 from calendars.services.doorbell import ring
@@ -24,6 +24,7 @@ HANDLE = "integrations.tasks.handle_delivery"
 RING_AGAIN_AFTER = timedelta(seconds=60)
 # What fails again and again by something other than its content waits for a person after four hours or so.
 MAX_ATTEMPTS = 12
+_LONGEST_RETRY = timedelta(hours=1)
 SWEEP_LIMIT = 500
 # Two deliveries that lock the same meetings in different orders: PostgreSQL ends one of them, which has done nothing.
 _TRIES_AT_ONCE = 3
@@ -110,7 +111,9 @@ def sweep(*, now: datetime) -> int:
     with transaction.atomic():
         pks = list(
             WebhookDelivery.objects.select_for_update(skip_locked=True)
-            .filter(state=DeliveryState.RECEIVED, next_attempt_at__lte=now)
+            # Or put off for longer than any is: by a clock that was ahead then.
+            .filter(Q(next_attempt_at__lte=now) | Q(next_attempt_at__gt=now + _LONGEST_RETRY * 2))
+            .filter(state=DeliveryState.RECEIVED)
             .order_by("next_attempt_at")
             .values_list("pk", flat=True)[:SWEEP_LIMIT]
         )
@@ -187,7 +190,7 @@ def _postpone(delivery_pk: int, *, error: str, now: datetime) -> None:
             return
         delivery.attempts += 1
         delivery.error = error
-        delivery.next_attempt_at = now + min(timedelta(seconds=15 * 2**delivery.attempts), timedelta(hours=1))
+        delivery.next_attempt_at = now + min(timedelta(seconds=15 * 2**delivery.attempts), _LONGEST_RETRY)
         if delivery.attempts >= MAX_ATTEMPTS:
             _settle(delivery, DeliveryState.FAILED, now=now, error=error)
         delivery.save(update_fields=_OUTCOME)

@@ -57,6 +57,8 @@ class CalendarAccount(models.Model):
     # Addresses found by discovery and other public facts a provider wants back at its next visit.
     provider_state = models.JSONField(default=dict, blank=True, editable=False)
     discovered_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Of calendars that went: the vendor's id, and whether it was mirrored. Should one return, that holds.
+    former_calendars = models.JSONField(default=dict, blank=True, editable=False)
     token_expires_at = models.DateTimeField(null=True, blank=True)
     # Grows with every change of the credentials. While `refresh_until` lies ahead, one worker is renewing them.
     credentials_version = models.BigIntegerField(default=0, editable=False)

@@ -17,7 +17,7 @@ from datetime import datetime
 import structlog
 from cryptography.fernet import InvalidToken
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Case, Q, When
 from django.utils import timezone
 
 from busyblocks.models import BusyBlock
@@ -39,6 +39,7 @@ from calendars.providers import (
     Snapshot,
     Throttled,
     UnexpectedAnswer,
+    Unreachable,
 )
 from calendars.services import push, runs
 from calendars.services.connections import open_provider
@@ -200,20 +201,29 @@ def _read_calendars(current: _Pass) -> None:
         remote = current.provider.calendars()
         listing.reconcile(current.lease, remote, state=current.provider.state(), now=current.clock())
     read: list[int] = []
-    faults: list[ServerFault] = []
-    wanted = current.account.calendars.filter(sync_enabled=True).order_by("pk")
+    faults: list[Unreachable] = []
+    silences = 0
+    # Those that failed last time come last: where each of them is waited for in vain, the others were read before.
+    wanted = current.account.calendars.filter(sync_enabled=True).order_by(
+        Case(When(last_error="", then=0), default=1), "pk"
+    )
     # Those that somebody takes in while the others are read belong to this pass too.
     while calendars := list(wanted.exclude(pk__in=read)):
         for calendar in calendars:
             read.append(calendar.pk)
             try:
                 complaint = _sync_calendar(current, calendar)
-            except ServerFault as fault:
+                silences = 0
+            except Unreachable as fault:
                 faults.append(fault)
                 complaint = fault.reason
+                silences = 0 if isinstance(fault, ServerFault) else silences + 1
             if complaint:
                 Calendar.objects.filter(pk=calendar.pk).update(last_error=complaint)
                 current.verdict.complaints.append(f"{calendar}: {complaint}")
+            if silences == _MOST_SILENCES:
+                # Nobody answers there: the rest is not worth the patience that each of them would cost.
+                raise faults[-1]
     # A server that answers for none of them is down as a whole.
     if faults and len(faults) == len(read):
         raise faults[0]
@@ -237,6 +247,8 @@ def _sync_calendar(current: _Pass, calendar: Calendar) -> str:
     return _HELD.format(rows=changes.held) if changes.held else ""
 
 
+# Calendars in a row for which no answer came.
+_MOST_SILENCES = 2
 _SWITCHED_OFF = "The account is switched off."
 _MISSING = (
     "The server does not list this calendar any more. Its events are kept until a listing ten minutes later agrees."

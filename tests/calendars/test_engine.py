@@ -211,6 +211,38 @@ def test_calendar_that_makes_its_server_fail_does_not_stop_the_others(
     assert ledger(account) == server.ids("good")
 
 
+def test_calendar_for_which_no_answer_comes_does_not_stop_the_others(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    for calendar in ("hanging", "good", "better"):
+        fill(server, 1, calendar=calendar)
+    for _ in range(2):
+        server.fail_next(Unreachable("The server did not answer in time."), calendar="hanging")
+        verdict = synced(account)
+        assert (verdict.failure, verdict.complaints) == (None, ["hanging: The server did not answer in time."])
+        assert ledger(account) == server.ids("good") | server.ids("better")
+
+
+def test_server_that_answers_for_two_calendars_in_a_row_nothing_is_asked_for_no_third(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    for calendar in ("first", "second", "third", "fourth"):
+        fill(server, 1, calendar=calendar)
+    synced(account)
+    for calendar in ("second", "third"):
+        server.fail_next(Unreachable("The server did not answer in time."), calendar=calendar)
+    before = server.requests
+    verdict = synced(account)
+    assert isinstance(verdict.failure, Unreachable)
+    assert server.requests - before == 3
+    # Next time the fourth has its turn before those two.
+    for calendar in ("second", "third"):
+        server.fail_next(Unreachable("The server did not answer in time."), calendar=calendar)
+    server.put("fourth", "new", memory.entry("2026-03-02T09:00"))
+    synced(account)
+    assert "new" in ledger(account)
+
+
 def test_server_that_fails_for_every_calendar_is_down(server: MemoryCalendarServer, account: CalendarAccount) -> None:
     for calendar in ("work", "private"):
         fill(server, 1, calendar=calendar)
@@ -282,6 +314,30 @@ def test_what_a_sync_found_out_by_old_credentials_is_not_said_of_new_ones(
         account = fresh(account)
     assert (account.status, account.last_error, account.next_attempt_at) == ("active", "", MONDAY)
     assert account.discovered_at is None
+
+
+@pytest.mark.parametrize("mirrored", [True, False], ids=["mirrored", "left out"])
+def test_calendar_that_went_and_returns_is_mirrored_or_left_out_as_before(
+    server: MemoryCalendarServer, account: CalendarAccount, settings: LazySettings, mirrored: bool
+) -> None:
+    fill(server, 1, calendar="work")
+    fill(server, 1, calendar="wandering")
+    with travel(MONDAY, tick=False) as clock:
+        synced(account)
+        if not mirrored:
+            accounts.leave_out(Calendar.objects.get(external_id="wandering"), now=timezone.now())
+        server.drop_calendar("wandering")
+        for _ in range(3):
+            CalendarAccount.objects.update(discovered_at=None)
+            synced(account)
+            clock.shift(settings.BRAKE_CONFIRM_AFTER)
+        assert not Calendar.objects.filter(external_id="wandering").exists()
+        server.put("wandering", "back", memory.entry("2026-03-02T09:00"))
+        CalendarAccount.objects.update(discovered_at=None)
+        synced(account)
+    assert Calendar.objects.get(external_id="wandering").sync_enabled is mirrored
+    assert ("back" in ledger(account)) is mirrored
+    assert fresh(account).former_calendars == {}
 
 
 def test_calendar_taken_in_during_a_sync_is_read_by_it(server: MemoryCalendarServer, account: CalendarAccount) -> None:
