@@ -16,7 +16,7 @@ from rest_framework.settings import api_settings
 
 from busyblocks import availability, filters, freebusy, working_hours, zones
 from busyblocks.availability import Person, Wish
-from busyblocks.errors import BudgetExceeded, SpanTooWide
+from busyblocks.errors import BudgetExceeded
 from busyblocks.freebusy import Period
 from busyblocks.models import BusyBlock, FreeBusyType, WorkingHours
 from busyblocks.questions import (
@@ -73,16 +73,11 @@ class FreeBusyViewSet(TenantViewSet):
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         query = request.query_params
         asked = filters.zone_asked(query)
-        missing = {name: "This parameter is required." for name in ("start_time", "end_time") if not query.get(name)}
-        if missing:
-            raise ValidationError(missing)
-        span = filters.span_asked(query)
-        assert span is not None
+        span = filters.span_required(query)
         user = self.user_to_read()
         try:
-            freebusy.check_width(span)
             found = freebusy.periods(user, span.start, span.end, query.get("time_zone", "")) if user else []
-        except (SpanTooWide, BudgetExceeded) as error:
+        except BudgetExceeded as error:
             raise ValidationError({"end_time": str(error)}) from None
         name = self.kwargs["user_unique_id"]
         zone_name = str(asked) if asked else _own_zone(user)

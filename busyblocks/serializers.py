@@ -23,6 +23,7 @@ from busyblocks.fields import (
 from busyblocks.models import BusyBlock, FreeBusyType, Transparency
 from busyblocks.moments import Moment
 from busyblocks.recurrence import check_entry
+from busyblocks.shown import Shown, series_ids
 from tenancy.serializers import UTCDateTimeField, utc_text
 
 # The SDK's names for the document's; the document's wins where both say something.
@@ -34,8 +35,11 @@ _TEXTS = ("title", "description", "location", "external_event_id")
 class BusyBlockSerializer(serializers.ModelSerializer):
     """A busy block. `start_time` and `end_time` of an all-day one are 00:00Z of its dates; the end is exclusive."""
 
-    id = serializers.UUIDField(source="unique_id", read_only=True)
-    unique_id = serializers.UUIDField(read_only=True)
+    id = serializers.CharField(source="unique_id", read_only=True)
+    unique_id = serializers.CharField(
+        read_only=True, help_text='A UUID; of one instance of a series, the series\' UUID, "_" and its recurrence id.'
+    )
+    series_unique_id = serializers.SerializerMethodField(help_text="Of what belongs to a series: its block's.")
     user_unique_id = serializers.CharField(source="user.unique_id", read_only=True)
     title = WordsField(max_length=1000)
     description = WordsField(max_length=20_000, lines=True)
@@ -87,6 +91,7 @@ class BusyBlockSerializer(serializers.ModelSerializer):
             "exdates",
             "rdates",
             "recurrence_id",
+            "series_unique_id",
             "transparency",
             "status",
             "event_status",
@@ -112,6 +117,33 @@ class BusyBlockSerializer(serializers.ModelSerializer):
 
     def get_recurrence_id(self, block: BusyBlock) -> str | None:
         return moments.spelled(block.recurrence_id) or None
+
+    def get_series_unique_id(self, block: BusyBlock) -> str | None:
+        known = self.context.get("series")
+        return (series_ids([block]) if known is None else known).get(block.pk)
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """A row; or one instance of a series, whose times are its own and which does not itself recur."""
+        block = instance.block if isinstance(instance, Shown) else instance
+        data: dict[str, Any] = super().to_representation(block)
+        if not isinstance(instance, Shown) or not instance.series_unique_id:
+            return data
+        start, end = instance.start, instance.end
+        if instance.block.all_day:
+            data.update(start_date=start.date().isoformat(), end_date=end.date().isoformat())
+        data.update(
+            id=instance.public_id,
+            unique_id=instance.public_id,
+            series_unique_id=instance.series_unique_id,
+            recurrence_id=moments.spelled(instance.recurrence_id),
+            start_time=utc_text(start),
+            end_time=utc_text(end),
+            recurring=False,
+            recurrence_rule=None,
+            rdates=[],
+            exdates=[],
+        )
+        return data
 
     def get_enabled(self, block: BusyBlock) -> bool:
         return block.status != "cancelled"

@@ -1,5 +1,6 @@
 """`/users/:user_unique_id/busy_blocks`"""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -8,17 +9,22 @@ from rest_framework import status
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import ValidationError
 
-from busyblocks import filters, services
+from busyblocks import filters, services, shown
 from busyblocks.models import BusyBlock, BusyBlockQuerySet
 from busyblocks.serializers import BusyBlockSerializer
 from tenancy.viewsets import TenantViewSet
+
+# What `sort` may say of instances.
+_BY_TIME = ("", "start_time", "starts_at", "-start_time", "-starts_at")
 
 
 class BusyBlockViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     """All that makes the user busy. What was not written here is read-only here.
 
-    `start_time` and `end_time` narrow the list to what shows in that span; dates are read in `time_zone`.
+    `start_time` and `end_time` narrow the list to what shows in that span; dates are read in `time_zone`. With
+    `expand=true` the list holds instances in place of series, by time; both bounds are needed then.
     """
 
     queryset = BusyBlock.objects.select_related("user")
@@ -36,6 +42,29 @@ class BusyBlockViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         "ends_at": "end_time",
     }
 
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        if not filters.flag(request.query_params, "expand"):
+            page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+            assert page is not None
+            series = shown.series_ids(page)
+        else:
+            page, series = shown.shown(self.paginate_queryset(self._places()) or []), {}
+        context = {**self.get_serializer_context(), "series": series}
+        return self.get_paginated_response(self.get_serializer(page, many=True, context=context).data)
+
+    def _places(self) -> Sequence[shown.Place]:
+        """The instances that the query asks for, in its order."""
+        query = self.request.query_params
+        order = query.get("sort", "")
+        if order not in _BY_TIME:
+            raise ValidationError({"sort": "Instances are sorted by start_time, or by -start_time."})
+        span, asked = filters.span_required(query), filters.zone_asked(query)
+        rows = super().filter_queryset(self.get_queryset())
+        assert isinstance(rows, BusyBlockQuerySet)
+        user = self.user_to_read()
+        places = shown.instances_in(rows.without_copies(), user, span, asked=asked) if user else []
+        return places[::-1] if order.startswith("-") else places
+
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         query = self.request.query_params
         asked, span = filters.zone_asked(query), filters.span_asked(query)
@@ -43,7 +72,7 @@ class BusyBlockViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         assert isinstance(rows, BusyBlockQuerySet)
         rows = rows.without_copies()
         user = self.user_to_read() if span else None
-        return filters.in_span(rows, user, span, asked=asked) if span and user else rows
+        return shown.in_span(rows, user, span, asked=asked) if span and user else rows
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         body = self.get_serializer(data=request.data)

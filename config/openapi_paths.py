@@ -62,6 +62,14 @@ _ZONE = {
     "schema": {"type": "string", "examples": ["Europe/Berlin"]},
 }
 
+_EXPAND = {
+    "in": "query",
+    "name": "expand",
+    "description": "true: instances in place of series, by time. Both bounds are required then, and `sort` may only be "
+    "start_time or -start_time.",
+    "schema": {"type": "string", "enum": ["true", "false"]},
+}
+
 # By view and action: the operation's name, where "create sync run" would not say it.
 OPERATIONS = {
     ("UserSyncViewSet", "create"): "sync_user_calendar",
@@ -88,7 +96,7 @@ TEXTS = {
 }
 # By view and action: parameters beside those of the path, the page and the viewset's filters.
 PARAMETERS: dict[tuple[str, str], list[dict[str, Any]]] = {
-    ("BusyBlockViewSet", "list"): [*_span(required=False), _ZONE],
+    ("BusyBlockViewSet", "list"): [*_span(required=False), _ZONE, _EXPAND],
     ("FreeBusyViewSet", "retrieve"): [*_span(required=True), _ZONE],
     ("FreeBusyTextViewSet", "retrieve"): [*_span(required=True), _ZONE],
     ("MeetingViewSet", "list"): _span(required=False),

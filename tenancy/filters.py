@@ -14,7 +14,7 @@ MAX_SEARCH_LENGTH = 255
 Filter = str | Callable[[str], Q]
 # What the published SDK may ask for anywhere; where a resource has no such status, no row fits.
 SDK_STATUSES = frozenset({"active", "inactive", "pending", "archived", "deleted"})
-_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def filtered(rows: QuerySet[Any], query: QueryDict, filterable: Mapping[str, Filter]) -> QuerySet[Any]:
@@ -78,9 +78,9 @@ def _value(model: type[Model], column: str, text: str) -> str | bool:
     except FieldDoesNotExist:
         return text
     if isinstance(field, BooleanField):
-        if text.lower() not in _FLAGS:
+        if text.lower() not in FLAGS:
             raise ValueError("Give true or false.")
-        return _FLAGS[text.lower()]
+        return FLAGS[text.lower()]
     choices = [str(value) for value, _ in getattr(field, "choices", None) or ()]
     if choices and text not in choices and not (column == "status" and text in SDK_STATUSES):
         raise ValueError(f"Give one of: {', '.join(choices)}.")
