@@ -300,6 +300,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SERVED_OVER_HTTPS
 # Static files --------------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = env.text("STATIC_ROOT") or None
+STATICFILES_DIRS = [BASE_DIR / "static"]
 # Serves each app's own files without a collectstatic step; responses carry validators.
 WHITENOISE_USE_FINDERS = True
 
@@ -338,6 +339,8 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     # Else browsers ask for /favicon.ico.
     "SITE_FAVICONS": [{"rel": "icon", "href": "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"}],
+    "STYLES": [STATIC_URL + "ours/admin.css"],
+    "SCRIPTS": [STATIC_URL + "ours/admin.js"],
     "BORDER_RADIUS": "6px",
     "COLORS": {
         "primary": {

