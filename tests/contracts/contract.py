@@ -20,9 +20,12 @@ from calendars.providers import (
     Delta,
     Page,
     Provider,
+    ProviderError,
     Resource,
     Snapshot,
+    Throttled,
 )
+from tests.contracts import faults
 
 ALICE = "alice@acme.example"
 
@@ -48,6 +51,14 @@ class Vendor(Protocol):
 
     def requests(self) -> int:
         """How many requests have reached it."""
+        ...
+
+    def fail(self, way: str, *, on: int = 1) -> None:
+        """Request number `on` from now goes wrong in this one of `faults.WAYS`."""
+        ...
+
+    def recover(self) -> None:
+        """Nothing goes wrong any more."""
         ...
 
 
@@ -126,10 +137,12 @@ END:VTIMEZONE""".replace("\n", "\r\n")
 class ProviderContract:
     """Inherit it as `class Test…(ProviderContract)` beside a fixture `vendor`.
 
-    forgets_cancelled: the vendor knows no cancelled event, other than as one that was deleted.
+    forgets_cancelled: the vendor knows no cancelled event, other than as one that was deleted. requests_of_a_read: how
+    many a first read of seven events takes at least.
     """
 
     forgets_cancelled = False
+    requests_of_a_read = 2
 
     def connection(self, vendor: Vendor, **facts: Any) -> Connection:
         """How alice's account reaches the vendor; `facts` are further fields of Connection."""
@@ -226,6 +239,37 @@ class ProviderContract:
         vendor.drop_calendar()
         with pytest.raises(CalendarGone):
             self.read(vendor, first.cursor)
+
+    @pytest.mark.parametrize("way", faults.WAYS)
+    @pytest.mark.parametrize("whole", [True, False], ids=["of a full read", "of a read of changes"])
+    def test_answer_that_goes_wrong_has_its_class_and_ends_nothing(self, vendor: Vendor, way: str, whole: bool) -> None:
+        for number in range(7):
+            vendor.put(f"event-{number}", event(f"u{number}", "DTSTART:20260320T090000Z"))
+        cursor = "" if whole else self.read(vendor).cursor
+        for number in range(7):
+            vendor.put(f"event-{number}", event(f"u{number}", "DTSTART:20260321T090000Z", "SUMMARY:Moved"))
+        for on in range(1, self.requests_of_a_read + 1):
+            vendor.fail(way, on=on)
+            ended, failure = self.failed_read(vendor, cursor)
+            assert not ended
+            assert isinstance(failure, faults.WAYS[way])
+            if isinstance(failure, Throttled):
+                assert failure.retry_after == faults.WAIT
+            vendor.recover()
+        again = self.read(vendor, cursor)
+        assert {entry.title for resource in again.resources.values() for entry in resource.entries} == {"Moved"}
+        assert len(again.resources) == 7
+
+    def failed_read(self, vendor: Vendor, cursor: str) -> tuple[bool, ProviderError]:
+        """Whether the read came to an end all the same, and why it failed."""
+        provider = vendor.provider(self.connection(vendor))
+        ended = False
+        try:
+            for answer in provider.changes(CalendarState(external_id=vendor.calendar, cursor=cursor)):
+                ended = ended or not isinstance(answer, Page)
+        except ProviderError as error:
+            return ended, error
+        raise AssertionError("the read went on as if nothing had happened")
 
     def test_checkpoint_is_asked_before_every_request_and_can_stop_the_read(self, vendor: Vendor) -> None:
         class LeaseLost(Exception):

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from integrations.contentlines import Event, Property, parameters, read, unescaped
 from integrations.google.provider import GoogleProvider
 from tests.contracts.contract import ALICE
-from tests.simulators.google import GoogleSimulator
+from tests.contracts.faults import over_http
+from tests.simulators.google import GoogleSimulator, error
 from tests.simulators.google.events import JSON, moment
 
 
@@ -16,13 +17,18 @@ class GoogleVendor:
     """alice's primary calendar; its zone is that of floating times."""
 
     provider = GoogleProvider
+    name = "google"
+    faults = over_http(
+        throttled=error(403, "userRateLimitExceeded", headers={"Retry-After": "120"}), forbidden=error(403, "forbidden")
+    )
     calendar = ALICE
     credentials: dict[str, Any]
 
     def __init__(self, google: GoogleSimulator) -> None:
         self.google = google
         self.credentials = {}
-        self.token, _ = google.grant(ALICE)
+        self.token, refresh_token = google.grant(ALICE)
+        self.stored = {"access_token": self.token, "refresh_token": refresh_token}
 
     def put(self, name: str, text: str) -> None:
         master, *instances = read(text).events
@@ -49,6 +55,17 @@ class GoogleVendor:
 
     def requests(self) -> int:
         return len(self.google.asked)
+
+    def fail(self, way: str, *, on: int = 1) -> None:
+        self.google.fail(self.faults[way], on=on, times=2)
+
+    def recover(self) -> None:
+        self.google.recover()
+
+    def forget(self, *names: str) -> None:
+        for name in names:
+            self.delete(name)
+        self.lose_cursors()
 
     def _event(self, event: Event) -> JSON:
         start = self._moment(event["DTSTART"][0])

@@ -110,6 +110,10 @@ class MemoryCalendarServer:
         """The next read raises `error`, once, after it yielded `after_pages` pages; several calls queue up."""
         self._faults.append(_Fault(error, on, after_pages, calendar))
 
+    def recover(self) -> None:
+        """No read fails any more."""
+        self._faults.clear()
+
     def ids(self, calendar: str) -> dict[str, str]:
         """The truth: event id → etag."""
         return {event_id: item.etag for event_id, item in self._calendars[calendar].items.items()}

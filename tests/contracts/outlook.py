@@ -5,13 +5,17 @@ from typing import Any
 
 from integrations.contentlines import Event, parameters, read
 from integrations.outlook.provider import OutlookProvider
+from tests.contracts.faults import over_http
 from tests.simulators.graph import GraphSimulator
+from tests.simulators.graph.server import error, throttled
 
 _STATUSES: dict[str, dict[str, Any]] = {"TENTATIVE": {"showAs": "tentative"}, "CANCELLED": {"isCancelled": True}}
 
 
 class OutlookVendor:
     provider = OutlookProvider
+    name = "outlook"
+    faults = over_http(throttled=throttled("120"), forbidden=error(403, "ErrorAccessDenied"))
 
     def __init__(self, simulator: GraphSimulator) -> None:
         self.simulator = simulator
@@ -19,6 +23,7 @@ class OutlookVendor:
         self.calendar = self.mailbox.add_calendar("work")
         self.credentials: dict[str, Any] = {}
         self._token = simulator.sign_in.access_token()
+        self.stored = {"access_token": self._token, "refresh_token": "none"}
 
     def access_token(self, refused: str) -> str:
         """As the engine's: the token, and another one for one that was refused."""
@@ -76,6 +81,17 @@ class OutlookVendor:
 
     def requests(self) -> int:
         return len(self.simulator.asked)
+
+    def fail(self, way: str, *, on: int = 1) -> None:
+        self.simulator.fail(self.faults[way], on=on, times=2)
+
+    def recover(self) -> None:
+        self.simulator.recover()
+
+    def forget(self, *names: str) -> None:
+        for name in names:
+            self.delete(name)
+        self.lose_cursors()
 
 
 def _value(event: Event, name: str) -> str:

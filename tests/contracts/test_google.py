@@ -10,6 +10,7 @@ from pytest_django import Settings
 from calendars.providers import Connection
 from tests.contracts.contract import ALICE, ProviderContract
 from tests.contracts.google import NOW, GoogleVendor
+from tests.contracts.mirror import MirrorContract
 from tests.simulators.google import GoogleSimulator
 
 
@@ -24,7 +25,7 @@ def vendor(settings: Settings) -> Iterator[GoogleVendor]:
         yield GoogleVendor(google)
 
 
-class TestGoogle(ProviderContract):
+class TestGoogle(ProviderContract, MirrorContract):
     forgets_cancelled = True
 
     def connection(self, vendor: Any, **facts: Any) -> Connection:

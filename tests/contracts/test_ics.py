@@ -11,23 +11,26 @@ from pytest_django import Settings
 from calendars.providers import CalendarState, Connection, Provider, Snapshot
 from integrations.ics.provider import CALENDAR, IcsProvider
 from tests.contracts.contract import ALICE, ProviderContract, Read, calendar_object, event
-from tests.proxy import Ask, Canned, Proxy
+from tests.contracts.faults import over_http
+from tests.contracts.mirror import MirrorContract
+from tests.proxy import Ask, Canned
+from tests.simulators.base import Simulator
 
 _PART = re.compile(r"BEGIN:(VEVENT|VTIMEZONE)\r\n.*?END:\1", re.DOTALL)
 
 
-class Feed:
+class Feed(Simulator):
     """One file, made anew for each who asks from what was put; with an ETag that says when it is the same."""
 
     provider: type[Provider] = IcsProvider
+    name = "ics"
     calendar = CALENDAR
 
-    def __init__(self, server: Proxy) -> None:
-        self.server = server
-        server.answer = self.answer
+    def __init__(self) -> None:
+        super().__init__()
         self.texts: dict[str, str] = {}
         self.uids: dict[str, str] = {}
-        self.credentials: dict[str, Any] = {"url": f"{server.url}private/basic.ics"}
+        self.credentials: dict[str, Any] = {"url": f"{self.url}private/basic.ics"}
         self.gone = False
 
     def put(self, name: str, text: str) -> None:
@@ -42,15 +45,25 @@ class Feed:
 
     def lose_cursors(self) -> None:
         """The feed is handed out at another address: what is known of the first says nothing of the second."""
-        self.credentials = {"url": f"{self.server.url}another/basic.ics"}
+        self.credentials = {"url": f"{self.url}another/basic.ics"}
 
     def drop_calendar(self) -> None:
         self.gone = True
 
-    def requests(self) -> int:
-        return len(self.server.asked)
+    @property
+    def stored(self) -> dict[str, Any]:
+        return self.credentials
 
-    def answer(self, ask: Ask) -> Canned:
+    def fail(self, way: str, *, on: int = 1) -> None:  # type: ignore[override]
+        super().fail(over_http()[way], on=on, times=2)
+
+    def forget(self, *names: str) -> None:
+        self.texts.clear()
+
+    def requests(self) -> int:
+        return len(self.asked)
+
+    def respond(self, ask: Ask) -> Canned:
         if self.gone:
             return Canned(404)
         parts = dict.fromkeys(match[0] for text in self.texts.values() for match in _PART.finditer(text))
@@ -64,11 +77,13 @@ class Feed:
 @pytest.fixture
 def vendor(settings: Settings) -> Iterator[Feed]:
     settings.OUTBOUND_ALLOWED_HOSTS = ["127.0.0.1"]
-    with Proxy() as server:
-        yield Feed(server)
+    with Feed() as feed:
+        yield feed
 
 
-class TestIcs(ProviderContract):
+class TestIcs(ProviderContract, MirrorContract):
+    requests_of_a_read = 1
+
     def test_delta_names_what_was_created_changed_and_deleted_and_nothing_else(self, vendor: Feed) -> None:  # type: ignore[override]
         """A file names nothing: it is read whole, what is the same is only said to be there; absence is deletion."""
         for name in ("kept", "changed", "deleted"):

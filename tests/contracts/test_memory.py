@@ -3,22 +3,29 @@
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 
-from calendars.providers import CalendarState, Connection, Delta, ReconnectNeeded, Snapshot, Unreachable
+from calendars.providers import CalendarState, Connection, Delta, ReconnectNeeded, Snapshot, Throttled, Unreachable
 from integrations.ical import Reader
-from tests.contracts import memory
+from tests.calendars.mirror import MEMORY
+from tests.contracts import faults, memory
 from tests.contracts.contract import ALICE, ProviderContract, Read
+from tests.contracts.mirror import MirrorContract
 
 
 class MemoryVendor:
     calendar = "work"
     provider = memory.MemoryProvider
+    name = "caldav"
     credentials: dict[str, Any]
+    faults = {way: meanings[-1](f"It was {way}.") for way, meanings in faults.WAYS.items()} | {
+        "throttled": Throttled("It was throttled.", retry_after=faults.WAIT)
+    }
 
     def __init__(self) -> None:
         self.server = memory.start(page_size=3)
         self.server.add_calendar("work")
-        self.credentials = {"username": "alice", "password": "secret"}
+        self.credentials = self.stored = {"username": "alice", "password": "secret"}
         self.time_zone = ""
 
     def put(self, name: str, text: str) -> None:
@@ -40,13 +47,23 @@ class MemoryVendor:
     def requests(self) -> int:
         return self.server.requests
 
+    def fail(self, way: str, *, on: int = 1) -> None:
+        self.server.fail_next(self.faults[way], after_pages=on - 1)
+
+    def recover(self) -> None:
+        self.server.recover()
+
+    def forget(self, *names: str) -> None:
+        self.server.empty("work")
+
 
 @pytest.fixture
-def vendor() -> MemoryVendor:
+def vendor(settings: LazySettings) -> MemoryVendor:
+    settings.CALENDAR_PROVIDERS = MEMORY
     return MemoryVendor()
 
 
-class TestMemory(ProviderContract):
+class TestMemory(ProviderContract, MirrorContract):
     def entries(self, vendor: Any, text: str, *, time_zone: str = "") -> Any:
         # Entries are stored understood, so the calendar's zone counts when they are put there.
         vendor.time_zone = time_zone

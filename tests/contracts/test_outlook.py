@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from calendars.providers import Connection
 from tests.contracts.contract import BERLIN, ProviderContract, Vendor, calendar_object, component
+from tests.contracts.mirror import MirrorContract
 from tests.contracts.outlook import OutlookVendor
 from tests.simulators.graph import GraphSimulator
 
@@ -17,12 +18,12 @@ from tests.simulators.graph import GraphSimulator
 @pytest.fixture
 def vendor(settings: Settings) -> Iterator[OutlookVendor]:
     settings.OUTBOUND_ALLOWED_HOSTS = ["127.0.0.1"]
-    with time_machine.travel(datetime(2026, 3, 2, 8, tzinfo=UTC), tick=False), GraphSimulator(page_size=3) as simulator:
+    with time_machine.travel(datetime(2026, 3, 2, 8, tzinfo=UTC)), GraphSimulator(page_size=3) as simulator:
         settings.OUTLOOK_API_URL = simulator.api_url
         yield OutlookVendor(simulator)
 
 
-class TestOutlook(ProviderContract):
+class TestOutlook(ProviderContract, MirrorContract):
     def connection(self, vendor: Vendor, **facts: Any) -> Connection:
         assert isinstance(vendor, OutlookVendor)
         return super().connection(vendor, access_token=vendor.access_token, **facts)

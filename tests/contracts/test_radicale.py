@@ -7,8 +7,9 @@ from pytest_django import Settings
 
 from tests.contracts.caldav import CalDAVVendor
 from tests.contracts.contract import ProviderContract
-from tests.proxy import Proxy
+from tests.contracts.mirror import MirrorContract
 from tests.servers import Radicale, radicale
+from tests.simulators.base import Between
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +21,9 @@ def server() -> Iterator[Radicale]:
 @pytest.fixture
 def vendor(server: Radicale, settings: Settings) -> Iterator[CalDAVVendor]:
     settings.OUTBOUND_ALLOWED_HOSTS = ["127.0.0.1"]
-    with Proxy(server.port) as proxy:
+    with Between(server.port) as proxy:
         yield CalDAVVendor(server, proxy)
 
 
-class TestRadicale(ProviderContract):
+class TestRadicale(ProviderContract, MirrorContract):
     pass

@@ -7,8 +7,9 @@ from pytest_django import Settings
 
 from tests.contracts.caldav import CalDAVVendor
 from tests.contracts.contract import ProviderContract, Vendor, event
-from tests.proxy import Proxy
+from tests.contracts.mirror import MirrorContract
 from tests.servers import Xandikos, xandikos
+from tests.simulators.base import Between
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +21,11 @@ def server() -> Iterator[Xandikos]:
 @pytest.fixture
 def vendor(server: Xandikos, settings: Settings) -> Iterator[CalDAVVendor]:
     settings.OUTBOUND_ALLOWED_HOSTS = ["127.0.0.1"]
-    with Proxy(server.port) as proxy:
+    with Between(server.port) as proxy:
         yield CalDAVVendor(server, proxy)
 
 
-class TestXandikos(ProviderContract):
+class TestXandikos(ProviderContract, MirrorContract):
     def test_events_whose_names_it_cuts_short_are_read_beside_their_namesake(self, vendor: Vendor) -> None:
         for name in ("lunch?", "lunch", "lunch#"):
             vendor.put(name, event(name, "DTSTART:20260320T080000Z", f"SUMMARY:{name}"))

@@ -67,20 +67,6 @@ def test_first_sync_mirrors_what_is_there(account: CalendarAccount) -> None:
     ]
 
 
-def test_sync_without_changes_is_one_request_for_each_calendar_and_writes_nothing(
-    account: CalendarAccount, google: GoogleSimulator
-) -> None:
-    google.add_calendar("team@acme.example", owner=ALICE)
-    synced(account)
-    before = list(BusyBlock.objects.order_by("pk").values())
-    revision = CrmUser.objects.get(pk=account.user_id).revision
-    google.forget()
-    assert synced(account).changes.updated == 0
-    assert len(google.asked) == 2
-    assert list(BusyBlock.objects.order_by("pk").values()) == before
-    assert CrmUser.objects.get(pk=account.user_id).revision == revision
-
-
 def test_changes_of_a_series_reach_the_ledger_one_by_one(account: CalendarAccount, google: GoogleSimulator) -> None:
     synced(account)
     google.cancel_instance(ALICE, "standup", "2026-03-23T09:00")
@@ -102,16 +88,6 @@ def test_event_moved_between_calendars_is_there_once(account: CalendarAccount, g
     synced(account)
     (row,) = BusyBlock.objects.filter(external_event_id="lunch")
     assert row.origin.name == ""
-
-
-def test_lost_cursor_costs_one_full_read_and_changes_nothing(account: CalendarAccount, google: GoogleSimulator) -> None:
-    synced(account)
-    before = list(BusyBlock.objects.order_by("pk").values())
-    google.lose_cursors()
-    google.delete(ALICE, "lunch")
-    verdict = synced(account)
-    assert (verdict.succeeded, verdict.changes.deleted, verdict.changes.updated) == (True, 1, 0)
-    assert list(BusyBlock.objects.order_by("pk").values()) == [row for row in before if row["title"] != "Lunch"]
 
 
 def test_full_read_takes_away_the_instance_that_went_back_into_its_series(
@@ -158,15 +134,6 @@ def test_event_beyond_the_window_comes_when_the_window_reaches_it(
         with time_machine.travel(NOW + step * WINDOW_STEP, tick=False):
             synced(account)
     assert ("party", "") in rows(account)
-
-
-def test_empty_answer_to_a_full_read_deletes_nothing_at_once(account: CalendarAccount, google: GoogleSimulator) -> None:
-    synced(account)
-    google.lose_cursors()
-    google.calendars.calendars[ALICE].events.clear()
-    with time_machine.travel(NOW + timedelta(minutes=5), tick=False):
-        verdict = synced(account)
-    assert (verdict.changes.held, len(rows(account))) == (4, 4)
 
 
 def test_series_that_is_not_understood_is_withheld_and_its_instances_are_not(

@@ -1,14 +1,11 @@
 """The whole way: a real server's calendars into the ledger, over the wire, with everything that happens to servers."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
-import time_machine
 from django.utils import timezone
 from pytest_django import Settings
 
-from busyblocks.models import BusyBlock
 from calendars.models import CalendarAccount, WithheldEvent
 from calendars.services import accounts
 from tenancy.models import CrmUser
@@ -52,29 +49,6 @@ def test_first_sync_mirrors_every_event(account: CalendarAccount) -> None:
     assert set(ledger(account)) == {f"{name}.ics" for name in EVENTS}
 
 
-def test_sync_without_changes_asks_once_for_each_calendar_and_writes_nothing(
-    account: CalendarAccount, proxy: Proxy
-) -> None:
-    synced(account)
-    before = list(BusyBlock.objects.order_by("pk").values())
-    revision = CrmUser.objects.get(pk=account.user_id).revision
-    proxy.forget()
-    assert synced(account).succeeded
-    assert len(proxy.asked) == account.calendars.count()
-    assert list(BusyBlock.objects.order_by("pk").values()) == before
-    assert CrmUser.objects.get(pk=account.user_id).revision == revision
-
-
-def test_changed_new_and_deleted_events_arrive(account: CalendarAccount, server: CalDAVServer) -> None:
-    synced(account)
-    server.put_events("work", {"e01": event("u1", "DTSTART:20260320T080000Z", "SUMMARY:After")})
-    server.put_events("work", {"new": event("new", "DTSTART:20260320T100000Z", "SUMMARY:New")})
-    server.delete_events("work", ["e02"])
-    assert synced(account).succeeded
-    assert titles(account) == ["After", *["Before"] * 22, "New"]
-    assert set(ledger(account)) == {f"{name}.ics" for name in (*EVENTS, "new") if name != "e02"}
-
-
 def test_deletions_that_the_server_names_apply_however_many_they_are(
     account: CalendarAccount, server: CalDAVServer
 ) -> None:
@@ -100,26 +74,6 @@ def test_server_that_is_down_loses_nothing_and_the_account_says_why(
     assert account.next_attempt_at is not None
     assert account.next_attempt_at > timezone.now()
     assert synced(account).succeeded
-
-
-def test_server_that_comes_back_empty_is_not_believed_at_once(account: CalendarAccount, server: CalDAVServer) -> None:
-    synced(account)
-    server.empty("work")
-    synced(account)
-    assert len(ledger(account)) == 24
-    server.put_events("work", EVENTS)
-    with time_machine.travel(timezone.now() + timedelta(hours=1)):
-        assert synced(account).succeeded
-    assert len(ledger(account)) == 24
-
-
-def test_server_that_forgot_its_tokens_is_read_again_as_a_whole(account: CalendarAccount, server: CalDAVServer) -> None:
-    synced(account)
-    server.forget_tokens()
-    server.put_events("work", {"new": event("new", "DTSTART:20260320T100000Z", "SUMMARY:New")})
-    server.delete_events("work", ["e02"])
-    assert synced(account).succeeded
-    assert set(ledger(account)) == {f"{name}.ics" for name in (*EVENTS, "new") if name != "e02"}
 
 
 @pytest.mark.parametrize("name", ["h#s", "#", "50%23"])

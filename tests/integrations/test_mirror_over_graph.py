@@ -7,7 +7,6 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from busyblocks.models import BusyBlock
 from calendars.models import CalendarAccount
 from calendars.services import accounts
 from calendars.services.accounts import Tokens
@@ -46,20 +45,6 @@ def test_first_sync_mirrors_instances_and_single_events(account: CalendarAccount
     assert titles(account) == ["Standup", "Standup", "Standup", "Lunch", "Standup", "Standup", "Standup"]
 
 
-def test_sync_without_changes_asks_once_for_each_calendar_and_writes_nothing(
-    account: CalendarAccount, graph: GraphSimulator
-) -> None:
-    graph.alice.add_calendar("private")
-    synced(account)
-    before = list(BusyBlock.objects.order_by("pk").values())
-    revision = CrmUser.objects.get(pk=account.user_id).revision
-    graph.forget()
-    assert synced(account).succeeded
-    assert len(graph.asked) == account.calendars.count() == 2
-    assert list(BusyBlock.objects.order_by("pk").values()) == before
-    assert CrmUser.objects.get(pk=account.user_id).revision == revision
-
-
 def test_series_that_is_deleted_takes_its_rows_along(account: CalendarAccount, graph: GraphSimulator) -> None:
     synced(account)
     graph.alice.delete("work", "standup")
@@ -74,16 +59,6 @@ def test_occurrence_that_is_deleted_without_a_word_goes_alone(account: CalendarA
     verdict = synced(account)
     assert (verdict.changes.deleted, verdict.changes.created) == (1, 0)
     assert gone not in ledger(account)
-
-
-def test_lost_cursor_is_a_full_read_that_loses_and_doubles_nothing(
-    account: CalendarAccount, graph: GraphSimulator
-) -> None:
-    synced(account)
-    before = dict(BusyBlock.objects.values_list("external_event_id", "pk"))
-    graph.lose_cursors()
-    assert synced(account).succeeded
-    assert dict(BusyBlock.objects.values_list("external_event_id", "pk")) == before
 
 
 def test_cursor_lost_on_a_later_page_shows_nobody_a_shrunken_calendar(

@@ -60,6 +60,11 @@ class Simulator(Proxy):
         with self.lock:
             self._planned.append(_Planned(None, on - 1, 1, path, act))
 
+    def recover(self) -> None:
+        """Nothing that was planned happens any more."""
+        with self.lock:
+            self._planned.clear()
+
     def asked_for(self, path: str) -> list[Ask]:
         """The requests so far whose path or query holds `path`."""
         return [ask for ask in self.asked if path in ask.path]
@@ -101,6 +106,17 @@ class Simulator(Proxy):
                 self._planned.remove(planned)
             due = due or planned.fault
         return due
+
+
+class Between(Simulator):
+    """A real server on this machine's port `behind`, with a simulator's faults in front of it."""
+
+    def __init__(self, behind: int) -> None:
+        super().__init__()
+        self._behind = behind
+
+    def respond(self, ask: Ask) -> Canned:
+        return ask.forward()
 
 
 # Faults on true answers ------------------------------------------------------------------------------------------
