@@ -1,8 +1,10 @@
 """The value that every source hands to the ledger: one VEVENT-like thing, understood, without a database row."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from busyblocks.models import BusyBlock, Classification, EventStatus, FreeBusyType, Transparency
@@ -46,23 +48,35 @@ class Entry:
     def recurring(self) -> bool:
         return bool(self.recurrence_rule or self.rdates)
 
+    def values(self) -> tuple[Any, ...]:
+        """The values of `ENTRY_FIELDS`, in that order."""
+        found: tuple[Any, ...] = _values(self)
+        return found
+
     def columns(self) -> dict[str, Any]:
         """The row's column values, JSON lists included."""
-        values = {name: getattr(self, name) for name in ENTRY_FIELDS}
+        values: dict[str, Any] = dict(zip(ENTRY_FIELDS, self.values(), strict=True))
         values["rdates"], values["exdates"] = list(self.rdates), list(self.exdates)
         values["recurring"] = self.recurring
         return values
 
 
 ENTRY_FIELDS = tuple(field.name for field in fields(Entry))
+_values = attrgetter(*ENTRY_FIELDS)
 # The columns that an entry decides; a mirror compares and writes exactly these (and `recurs_until`, derived).
 ENTRY_COLUMNS = (*ENTRY_FIELDS, "recurring")
 
 
 def entry_of(block: BusyBlock) -> Entry:
     """The value that a row holds."""
-    values = {name: getattr(block, name) for name in ENTRY_FIELDS}
-    return Entry(**{**values, "rdates": tuple(block.rdates), "exdates": tuple(block.exdates)})
+    return entry_from(_values(block))
+
+
+def entry_from(values: Iterable[Any]) -> Entry:
+    """The entry with these values of `ENTRY_FIELDS`, in that order; dates may be lists."""
+    named = dict(zip(ENTRY_FIELDS, values, strict=True))
+    named["rdates"], named["exdates"] = tuple(named["rdates"]), tuple(named["exdates"])
+    return Entry(**named)
 
 
 ID_LENGTH = 512

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from busyblocks import copying, zones
+from busyblocks.entries import Entry
 from busyblocks.errors import BudgetExceeded
 from busyblocks.families import DateZones, Family, Key, gathered, loaded, series_name, series_of
 from busyblocks.models import BusyBlock, BusyBlockQuerySet, Horizon, Occurrence
@@ -76,13 +77,13 @@ def keys_of(rows: BusyBlockQuerySet) -> set[Key]:
     }
 
 
-def key_of(block: BusyBlock) -> Key | None:
-    """The series that a row belongs to, as it is now; None: it is single."""
-    if not block.recurring and not block.recurrence_id:
+def key_of(said: BusyBlock | Entry, *, origin_id: int | None) -> Key | None:
+    """The series that a row belongs to that is, or says, this; None: it is single. origin_id: the row's."""
+    if not said.recurring and not said.recurrence_id:
         return None
-    if block.origin_id is None:
-        return None, block.uid
-    return block.origin_id, series_name(block.external_event_id, block.series_id, block.recurrence_id)
+    if origin_id is None:
+        return None, said.uid
+    return origin_id, series_name(said.external_event_id, said.series_id, said.recurrence_id)
 
 
 def prepare(user_pk: int, *, now: datetime) -> int:

@@ -84,7 +84,7 @@ def check_editable(block: BusyBlock) -> None:
 
 
 def _series(block: BusyBlock) -> set[Key]:
-    key = key_of(block)
+    key = key_of(block, origin_id=block.origin_id)
     return {key} if key is not None else set()
 
 

@@ -13,7 +13,7 @@ import structlog
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 
-from busyblocks.entries import ENTRY_COLUMNS, Entry
+from busyblocks.entries import ENTRY_FIELDS, entry_from
 from busyblocks.errors import RuleRefused
 from busyblocks.families import Key
 from busyblocks.models import BusyBlock, BusyBlockQuerySet
@@ -24,6 +24,7 @@ from calendars.providers import Delta, Snapshot, Withheld
 from calendars.sync import bulk
 from calendars.sync import lease as leases
 from calendars.sync.brake import Shown, implied_deletions
+from calendars.sync.bulk import Place, Row
 from calendars.sync.lease import Lease
 from calendars.sync.plan import Actions, StoredRow, Words, last_words, names_master, plan
 from calendars.sync.spool import Spool
@@ -116,16 +117,11 @@ def _apply_pages(
 
 def _stored(calendar: Calendar, words: Words) -> dict[str, list[StoredRow]]:
     ids = {*words.named, *words.removed}
-    columns = [name for name in ENTRY_COLUMNS if name != "recurring"]
-    rows = BusyBlock.objects.filter(origin=calendar.origin_id, external_event_id__in=ids).values(
-        "pk", "absent_since", *columns
-    )
+    rows = BusyBlock.objects.filter(origin=calendar.origin_id, external_event_id__in=ids).order_by()
     found: dict[str, list[StoredRow]] = defaultdict(list)
-    for row in rows.iterator(chunk_size=2000):
-        absent = row.pop("absent_since") is not None
-        pk = row.pop("pk")
-        entry = Entry(**{**row, "rdates": tuple(row["rdates"]), "exdates": tuple(row["exdates"])})
-        found[entry.external_event_id].append(StoredRow(pk, entry, absent))
+    for pk, absent_since, *values in rows.values_list("pk", "absent_since", *ENTRY_FIELDS).iterator(chunk_size=2000):
+        entry = entry_from(values)
+        found[entry.external_event_id].append(StoredRow(pk, entry, absent_since is not None))
     return found
 
 
@@ -138,51 +134,47 @@ def _write(account: CalendarAccount, calendar: Calendar, actions: Actions, serie
     if actions.returned:
         rows_of(actions.returned).update(absent_since=None)
     refused: list[Withheld] = []
-    rows: list[BusyBlock] = []
+    rows: list[Row] = []
     wanted = [(None, entry) for entry in actions.create] + [*actions.update, *actions.touch]
     for pk, entry in wanted:
         try:
-            rows.append(_row(account, calendar, entry, pk=pk))
+            rows.append(Row(entry, recurs_until(entry) if entry.recurring else None, pk))
         except RuleRefused as error:
             refused.append(Withheld(external_event_id=entry.external_event_id, etag=entry.etag, reason=str(error)))
-    series.update(key for row in rows if (key := key_of(row)) is not None)
-    for some in _batches(rows):
-        try:
-            with transaction.atomic():
-                _upsert(some)
-        except (DataError, IntegrityError, ValueError, OverflowError):
-            refused += [withheld for row in some if (withheld := _write_alone(row)) is not None]
-    return refused
-
-
-def _write_alone(row: BusyBlock) -> Withheld | None:
-    try:
-        with transaction.atomic():
-            _upsert([row])
-    except (DataError, IntegrityError, ValueError, OverflowError) as error:
-        log.warning("event_refused_by_database", origin=row.origin_id, error=type(error).__name__)
-        return Withheld(
-            external_event_id=row.external_event_id, etag=row.etag, reason="It holds a value that cannot be stored."
-        )
-    return None
-
-
-def _upsert(rows: list[BusyBlock]) -> None:
-    bulk.insert([row for row in rows if not row.pk])
-    bulk.rewrite([row for row in rows if row.pk])
-
-
-def _row(account: CalendarAccount, calendar: Calendar, entry: Entry, *, pk: int | None = None) -> BusyBlock:
-    return BusyBlock(
-        pk=pk,
+    keys = (key_of(row.entry, origin_id=calendar.origin_id) for row in rows)
+    series.update(key for key in keys if key is not None)
+    place = Place(
         company_id=account.company_id,
         user_id=account.user_id,
         origin_id=calendar.origin_id,
         source=account.provider,
-        recurs_until=recurs_until(entry) if entry.recurring else None,
-        absent_since=None,
-        **entry.columns(),
     )
+    for some in _batches(rows):
+        try:
+            with transaction.atomic():
+                _upsert(place, some)
+        except (DataError, IntegrityError, ValueError, OverflowError):
+            refused += [withheld for row in some if (withheld := _write_alone(place, row)) is not None]
+    return refused
+
+
+def _write_alone(place: Place, row: Row) -> Withheld | None:
+    try:
+        with transaction.atomic():
+            _upsert(place, [row])
+    except (DataError, IntegrityError, ValueError, OverflowError) as error:
+        log.warning("event_refused_by_database", origin=place.origin_id, error=type(error).__name__)
+        return Withheld(
+            external_event_id=row.entry.external_event_id,
+            etag=row.entry.etag,
+            reason="It holds a value that cannot be stored.",
+        )
+    return None
+
+
+def _upsert(place: Place, rows: list[Row]) -> None:
+    bulk.insert(place, [row for row in rows if row.pk is None])
+    bulk.rewrite(place, [row for row in rows if row.pk is not None])
 
 
 def _remember_withheld(calendar: Calendar, words: Words, refused: list[Withheld]) -> None:
@@ -221,6 +213,6 @@ def rows_of(pks: list[int]) -> BusyBlockQuerySet:
     return BusyBlock.objects.filter(pk__in=pks)
 
 
-def _batches(rows: list[BusyBlock]) -> Iterator[list[BusyBlock]]:
+def _batches(rows: list[Row]) -> Iterator[list[Row]]:
     for start in range(0, len(rows), _BATCH_ROWS):
         yield rows[start : start + _BATCH_ROWS]

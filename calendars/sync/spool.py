@@ -4,9 +4,10 @@ import pickle
 import tempfile
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from calendars.providers import Page
+from busyblocks.entries import entry_from
+from calendars.providers import Page, Resource
 
 # Below this a read never touches the disk.
 _IN_MEMORY_BYTES = 4 * 1024 * 1024
@@ -32,7 +33,7 @@ class Spool:
         self._file.close()
 
     def add(self, page: Page) -> None:
-        pickle.dump(page, self._file, protocol=pickle.HIGHEST_PROTOCOL)
+        pickle.dump(_flat(page), self._file, protocol=pickle.HIGHEST_PROTOCOL)
 
     def batches(self) -> Iterator[list[Page]]:
         """All pages, several at a time: each batch has at least BATCH_EVENTS events, but for the last."""
@@ -41,7 +42,7 @@ class Spool:
         events = 0
         while True:
             try:
-                page = pickle.load(self._file)  # noqa: S301 (written above)
+                page = _page(*pickle.load(self._file))  # noqa: S301 (written above)
             except EOFError:
                 break
             batch.append(page)
@@ -51,3 +52,29 @@ class Spool:
                 batch, events = [], 0
         if batch:
             yield batch
+
+
+def _flat(page: Page) -> tuple[Any, ...]:
+    """The page in plain tuples: pickled as it is, each of its values would be asked for its fields again."""
+    resources = [
+        (said.external_event_id, [entry.values() for entry in said.entries], said.etag, said.whole)
+        for said in page.resources
+    ]
+    return resources, page.withheld, page.removed, page.present
+
+
+def _page(resources: list[tuple[Any, ...]], withheld: Any, removed: Any, present: Any) -> Page:
+    return Page(
+        resources=tuple(
+            Resource(
+                external_event_id=event_id,
+                entries=tuple(entry_from(values) for values in entries),
+                etag=etag,
+                whole=whole,
+            )
+            for event_id, entries, etag, whole in resources
+        ),
+        withheld=withheld,
+        removed=removed,
+        present=present,
+    )
