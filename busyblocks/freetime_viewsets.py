@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
 from rest_framework import status
@@ -29,6 +30,7 @@ from busyblocks.questions import (
 from busyblocks.serializers import FreeBusySerializer
 from busyblocks.timespans import EARLIEST, LATEST, Span
 from busyblocks.vfreebusy import VFreeBusyRenderer
+from tenancy import audit
 from tenancy.models import CrmUser
 from tenancy.permissions import MayAsk
 from tenancy.serializers import utc_text
@@ -250,12 +252,18 @@ class WorkingHoursViewSet(TenantViewSet):
         """All of the hours, new or in place of the old."""
         body = WorkingHoursSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        row, _ = WorkingHours.objects.update_or_create(user=self.user_to_write(), defaults=body.validated_data)
+        with transaction.atomic():
+            user = self.user_to_write()
+            row, _ = WorkingHours.objects.update_or_create(user=user, defaults=body.validated_data)
+            audit.record_change(user, "working_hours")
         return Response(self.get_serializer(row).data)
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Back to any time."""
-        self.get_object().delete()
+        hours = self.get_object()
+        with transaction.atomic():
+            hours.delete()
+            audit.record_change(hours.user, "working_hours")
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def get_object(self) -> WorkingHours:

@@ -17,7 +17,7 @@ from icsfeeds.models import ICSToken
 from integrations.admin import taking_unsigned
 from integrations.models import CalcomConnection, CalcomSecret, DeliveryState, RefusedDeliveries, WebhookDelivery
 from tenancy.admin.scope import change_url, list_url
-from tenancy.models import ApiKey, Company, CrmUser, Staff
+from tenancy.models import ApiKey, AuditEntry, Company, CrmUser, Staff
 
 # Group, then (model, title, icon). The icons are names of the Material Symbols that Unfold ships.
 _NAVIGATION: tuple[tuple[str, tuple[tuple[type[Model], str, str], ...]], ...] = (
@@ -58,6 +58,7 @@ _NAVIGATION: tuple[tuple[str, tuple[tuple[type[Model], str, str], ...]], ...] = 
             (ApiKey, "API keys", "vpn_key"),
             (Staff, "Staff", "badge"),
             (Group, "Groups", "group_work"),
+            (AuditEntry, "Audit log", "history"),
         ),
     ),
 )

@@ -10,10 +10,10 @@ All of it is this process's memory, and bounded: guessing writes no row, and one
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 
 import structlog
-from django.conf import settings
+
+from tenancy.clients import network_of
 
 LIMIT = 30
 WINDOW_SECONDS = 60
@@ -36,21 +36,12 @@ _right: OrderedDict[str, None] = OrderedDict()
 _lock = threading.Lock()
 
 
-def address_of(meta: dict[str, str]) -> str:
-    """Whom a request comes from: behind a proxy, whom the proxy (the last to write the header) says."""
-    if settings.SECURE_PROXY_SSL_HEADER:
-        forwarded = meta.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
-        if forwarded:
-            return forwarded
-    return meta.get("REMOTE_ADDR", "")
-
-
 def is_refused(address: str, digest: str, *, now: float) -> bool:
     """Whether the token of this digest need not be looked up. now: seconds since 1970."""
     if not _guessers:
         return False
     with _lock:
-        guesser = _guessers.get(_network(address))
+        guesser = _guessers.get(network_of(address))
         if guesser is None or now - guesser.since >= WINDOW_SECONDS or guesser.missed < LIMIT or digest in _right:
             return False
         if now - guesser.asked_at >= 1:
@@ -65,7 +56,7 @@ def is_refused(address: str, digest: str, *, now: float) -> bool:
 
 def missed(address: str, *, now: float) -> None:
     """A token from there was wrong."""
-    network = _network(address)
+    network = network_of(address)
     with _lock:
         guesser = _guessers.get(network)
         if guesser is None or now - guesser.since >= WINDOW_SECONDS:
@@ -90,12 +81,3 @@ def forget() -> None:
     with _lock:
         _guessers.clear()
         _right.clear()
-
-
-def _network(address: str) -> str:
-    """The address; of IPv6 the network of 64 bits, all of which one customer has."""
-    try:
-        known = ip_address(address)
-    except ValueError:
-        return ""
-    return str(IPv6Address(int(known) >> 64 << 64)) if isinstance(known, IPv6Address) else address

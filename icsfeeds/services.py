@@ -6,7 +6,8 @@ from typing import Any
 from django.db import transaction
 
 from icsfeeds.models import ICSToken
-from tenancy.models import CrmUser
+from tenancy import audit
+from tenancy.models import CrmUser, Verb
 
 CHANGEABLE = frozenset(
     {
@@ -35,6 +36,7 @@ def issue(user: CrmUser, *, team: Iterable[CrmUser] = (), **values: Any) -> ICST
             **chosen,
         )
         token.team.set(team)
+        audit.record(token, Verb.CREATED, *chosen, *(["team"] if team else []))
     return token
 
 
@@ -44,11 +46,15 @@ def change(token: ICSToken, *, team: Iterable[CrmUser] | None = None, **values: 
     for name in changed:
         setattr(token, name, values[name])
     with transaction.atomic():
+        # A form may have written into `token` already: what is new is told by what is stored.
+        stored = ICSToken.objects.filter(pk=token.pk).values(*changed).first() if changed else None
         if team is not None:
             members = [member for member in team if member.pk != token.user_id]
             token.team.set(members)
             token.of_team = bool(members)
         _save(token, "of_team", *changed)
+        new = [name for name in changed if stored is not None and stored[name] != values[name]]
+        audit.record_change(token, *new, *(["team"] if team is not None else []))
     return token
 
 
@@ -56,13 +62,17 @@ def rotate(token: ICSToken) -> ICSToken:
     """The token with a new value: the old address answers 404 from the next request on."""
     value = ICSToken.new_value()
     token.digest, token.encrypted_token = ICSToken.digest_of(value), value
-    _save(token, "digest", "encrypted_token")
+    with transaction.atomic():
+        _save(token, "digest", "encrypted_token")
+        audit.record(token, Verb.ROTATED)
     return token
 
 
 def revoke(token: ICSToken) -> None:
     """Delete the token: its address answers 404 from the next request on."""
-    token.delete()
+    with transaction.atomic():
+        audit.record(token, Verb.DELETED)
+        token.delete()
 
 
 def _save(token: ICSToken, *changed: str) -> None:

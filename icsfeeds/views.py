@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from icsfeeds import accesses, guessing, lookup, publication
 from icsfeeds.errors import NoSuchFeed
 from icsfeeds.pieces import Joined
+from tenancy.clients import address_of
 from tenancy.documents import error_document
 
 CONTENT_TYPE = "text/calendar; charset=utf-8"
@@ -35,7 +36,7 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
     now = timezone.now()
     meta = request.META
     digest = lookup.digest_of(token)
-    address, second = guessing.address_of(meta), now.timestamp()
+    address, second = address_of(meta), now.timestamp()
     if guessing.is_refused(address, digest, now=second):
         return _too_many()
     edition: publication.Edition | None

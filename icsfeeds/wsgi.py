@@ -19,6 +19,7 @@ from icsfeeds import accesses, guessing, lookup, publication
 from icsfeeds.errors import NoSuchFeed
 from icsfeeds.urls import FEED
 from icsfeeds.views import CONTENT_TYPE, DISPOSITION, FOUND, GUARDS, takes_gzip
+from tenancy.clients import address_of
 
 _PATH = re.compile(FEED)
 _GUARDS = list(GUARDS.items())
@@ -61,7 +62,7 @@ def _not_modified(environ: Environ) -> list[tuple[str, str]] | None:
         return None
     now = timezone.now()
     digest = lookup.digest_of(match["token"])
-    if guessing.is_refused(guessing.address_of(environ), digest, now=now.timestamp()):
+    if guessing.is_refused(address_of(environ), digest, now=now.timestamp()):
         return None
     found: lookup.Found | None
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -17,9 +18,10 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from calendars.models import Meeting
 from integrations import deliveries
 from integrations.models import CalcomConnection, CalcomSecret, DeliveryState, RefusedDeliveries, WebhookDelivery
+from tenancy import audit
 from tenancy.admin.companies import CompanyAdmin
 from tenancy.admin.scope import CompanyScopedAdmin, ReadOnlyAdmin, change_url
-from tenancy.models import Company
+from tenancy.models import Company, Verb
 
 MOST_AT_ONCE = 500
 SHOWN_CHARACTERS = 100_000
@@ -197,7 +199,10 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
             text = f"{count} deliveries are too many at once: choose at most {MOST_AT_ONCE}."
             self.message_user(request, text, messages.ERROR)
             return
-        deliveries.replay_all(chosen, now=timezone.now())
+        with transaction.atomic():
+            for delivery in chosen:
+                audit.record(delivery, Verb.REPLAYED)
+            deliveries.replay_all(chosen, now=timezone.now())
         self.message_user(request, f"Deliveries to be handled again: {count}.", messages.SUCCESS)
 
 

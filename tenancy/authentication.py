@@ -5,7 +5,7 @@ import hashlib
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from tenancy import tokens
+from tenancy import audit, tokens
 from tenancy.callers import Caller
 from tenancy.errors import NotAuthenticated
 from tenancy.models import ApiKey
@@ -26,6 +26,7 @@ class BearerAuthentication(BaseAuthentication):
         if key is None:
             raise NotAuthenticated("The AppId is not known.")
         caller = tokens.verify(token.strip(), key.company)
+        audit.is_called_by(request._request, caller, key)
         return caller, hashlib.sha256(token.encode()).hexdigest()[:16]
 
     def authenticate_header(self, request: Request) -> str:

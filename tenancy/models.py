@@ -4,11 +4,13 @@ import hashlib
 import secrets
 import uuid
 from datetime import datetime
+from typing import Any, NoReturn
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F
+from django.utils import timezone
 
 API_KEY_PREFIX = "pk_live_"
 MAX_USER_ID = 255
@@ -116,6 +118,91 @@ class Staff(AbstractUser):
 
     class Meta(AbstractUser.Meta):
         verbose_name_plural = "staff"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # A new password and what the validators make of it (see `tenancy.signin`) stand together.
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+
+
+class ActorKind(models.TextChoices):
+    STAFF = "staff", "staff"
+    TOKEN = "token", "API"
+    LINK = "link", "whoever holds a link"
+    SHELL = "shell", "command line"
+    SERVICE = "service", "the service"
+
+
+class Verb(models.TextChoices):
+    """What was done. Deleting an account is disconnecting it."""
+
+    CREATED = "created", "created"
+    CHANGED = "changed", "changed"
+    DELETED = "deleted", "deleted"
+    CONNECTED = "connected", "connected"
+    ROTATED = "rotated", "given a new value"
+    SYNC_ASKED = "sync_asked", "sync asked for"
+    BRAKE_CLEARED = "brake_cleared", "brake cleared"
+    REPLAYED = "replayed", "replayed"
+    ISSUED = "issued", "bearer token issued"
+    SIGNED_IN = "signed_in", "signed in"
+
+
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    """Entries are added, and go when they are old: nobody rewrites or removes one before."""
+
+    def expire(self) -> int:
+        """Delete them, for `audit.clear_old` alone; how many."""
+        return super().delete()[0]
+
+    def update(self, **_: Any) -> NoReturn:
+        raise TypeError("The audit log is only added to.")
+
+    def delete(self) -> NoReturn:
+        raise TypeError("The audit log is only added to.")
+
+
+class AuditEntry(models.Model):
+    """One change: who, what (fields' names, never values), when, from where. See `tenancy.audit`."""
+
+    at = models.DateTimeField(default=timezone.now, editable=False)
+    # A company's entries outlive it, for superusers. Empty too for what belongs to none: groups, superusers.
+    company = models.ForeignKey(Company, null=True, on_delete=models.SET_NULL, related_name="audit_entries")
+    actor_kind = models.CharField("by way of", max_length=16, choices=ActorKind)
+    actor = models.CharField("who", max_length=255, blank=True)
+    api_key = models.CharField("API key", max_length=4, blank=True)
+    address = models.CharField("from", max_length=64, blank=True)
+    verb = models.CharField("what", max_length=32, choices=Verb)
+    target_model = models.CharField("kind", max_length=100)
+    target_id = models.CharField("id", max_length=255)
+    target = models.CharField("to", max_length=255, blank=True)
+    fields = models.JSONField(default=list)
+
+    objects = AuditEntryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit log"
+        ordering = ["-id"]
+        indexes = [
+            # The list of a company.
+            models.Index(fields=["company", "-id"], name="audit_newest"),
+            # What happened to one row.
+            models.Index(fields=["target_id"], name="audit_target"),
+            # Retention.
+            models.Index(fields=["at"], name="audit_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_verb_display()}: {self.target}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("The audit log is only added to.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("The audit log is only added to.")
 
 
 def new_unique_id() -> uuid.UUID:

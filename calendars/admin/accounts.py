@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.forms import Form
 from django.http import HttpRequest
@@ -16,7 +17,9 @@ from calendars.admin import brake, health
 from calendars.models import Calendar, CalendarAccount, SyncRun
 from calendars.services import accounts as services
 from calendars.services import syncs
+from tenancy import audit
 from tenancy.admin.scope import CompanyScopedAdmin, change_url, list_url, take_over
+from tenancy.models import Verb
 
 # Each takes a few statements, and the page waits for all of them.
 MOST_AT_ONCE = 200
@@ -131,7 +134,7 @@ class CalendarAccountAdmin(CompanyScopedAdmin):
     def _sync(self, request: HttpRequest, accounts: QuerySet[CalendarAccount], *, force_refresh: bool) -> None:
         if self._too_many(request, accounts):
             return
-        runs = [syncs.start_for_account(account, force_refresh=force_refresh) for account in accounts]
+        runs = [_started(account, force_refresh=force_refresh) for account in accounts]
         started = [run for run in runs if run.accounts_count]
         if started:
             links = [(change_url(SyncRun, run.pk), run.pk) for run in started[:_LINKS]]
@@ -185,6 +188,12 @@ class CalendarAccountAdmin(CompanyScopedAdmin):
         calendars = Calendar.objects.filter(account__in=rows).select_related("account").defer("account__credentials")
         counted = calendars.annotate(count=Count("origin__rows")).order_by("pk")
         return {f"Busy blocks of {row.account.email}, {row} ({row.pk})": row.count for row in counted}
+
+
+def _started(account: CalendarAccount, *, force_refresh: bool) -> SyncRun:
+    with transaction.atomic():
+        audit.record(account, Verb.SYNC_ASKED, *(["force_refresh"] if force_refresh else []))
+        return syncs.start_for_account(account, force_refresh=force_refresh)
 
 
 def _notes(calendar: Calendar) -> str:

@@ -14,7 +14,9 @@ from django.template.response import TemplateResponse
 from busyblocks.models import BusyBlock
 from calendars.models import Calendar, CalendarAccount
 from calendars.sync import brake
+from tenancy import audit
 from tenancy.admin.scope import list_url
+from tenancy.models import Verb
 
 # Rows that the page writes out; the others are counted, and a link leads to all of them.
 SHOWN_PER_CALENDAR = 500
@@ -51,6 +53,8 @@ def page(model_admin: Any, request: HttpRequest, accounts: QuerySet[CalendarAcco
             held, fingerprint = _held(pks)
             if held and seen == fingerprint:
                 deleted = sum(brake.clear(account) for account in locked)
+                for account in locked:
+                    audit.record(account, Verb.BRAKE_CLEARED)
                 model_admin.message_user(request, f"Held rows deleted: {deleted}.", messages.SUCCESS)
                 return None
         if held:

@@ -17,6 +17,7 @@ from calendars.models import Meeting, MeetingParticipant, MeetingUid
 from calendars.models.meeting import MeetingStatus
 from calendars.services import meetings as services
 from calendars.services.meetings import FACT_FIELDS, Facts, Participant
+from tenancy import audit
 from tenancy.admin.scope import AutocompleteFilter, CompanyScopedAdmin, take_over
 
 MANUAL = "manual"
@@ -210,6 +211,7 @@ class MeetingAdmin(CompanyScopedAdmin):
         if not _is_manual(obj):
             meeting = Meeting.objects.select_for_update().get(pk=obj.pk)
             take_over(obj, services.assign(meeting, to=obj.user, now=now))
+            audit.record_change(obj, *form.changed_data)
             return
         facts = Facts(**{name: getattr(obj, name) for name in FACT_FIELDS})
         status = MeetingStatus(obj.status)

@@ -20,8 +20,9 @@ from calendars.models.account import AccountStatus
 from calendars.oauth import Tokens
 from calendars.providers import BadProviderData, NoSuchProvider, provider_class
 from calendars.services import farewells, people, runs
+from tenancy import audit
 from tenancy.errors import NotFound
-from tenancy.models import CrmUser
+from tenancy.models import CrmUser, Verb
 
 log = structlog.get_logger("accounts")
 
@@ -63,15 +64,16 @@ def connect(
     wanted = identity_of(provider, email=email, credentials=credentials)
     with transaction.atomic():
         account = _same_connection(user, provider=provider, email=email, identity=wanted, waiting=bool(credentials))
+        made = False
         if account is None:
-            account = _locked(
-                CalendarAccount.objects.get_or_create(
-                    user=user,
-                    provider=provider,
-                    identity=wanted,
-                    defaults={"company_id": user.company_id, "email": email},
-                )[0]
+            account, made = CalendarAccount.objects.get_or_create(
+                user=user,
+                provider=provider,
+                identity=wanted,
+                defaults={"company_id": user.company_id, "email": email},
             )
+            account = _locked(account)
+        before = _facts(account)
         account.identity = wanted if credentials is not None else account.identity
         account.email = email
         account.name = name or account.name
@@ -81,6 +83,10 @@ def connect(
             _take_credentials(account, credentials, tokens, now=now)
         account.status = status_of(account)
         account.save()
+        if made or credentials is not None:
+            audit.record(account, Verb.CONNECTED if credentials is not None else Verb.CREATED)
+        else:
+            audit.record_change(account, *_changed(account, before))
         people.adopt(user, email=email, now=now)
     return account
 
@@ -102,6 +108,7 @@ def change(
     """
     with transaction.atomic():
         account = _locked(account)
+        before = _facts(account)
         if email is not None:
             account.email = email
         if name is not None:
@@ -124,6 +131,7 @@ def change(
                 account.save()
         except IntegrityError:
             raise AlreadyConnected("email" if email is not None else "provider_data") from None
+        audit.record_change(account, *_changed(account, before), *(["credentials"] if credentials is not None else []))
         if email is not None:
             people.adopt(account.user, email=email, now=now)
     return account
@@ -138,6 +146,7 @@ def disconnect(account: CalendarAccount, *, now: datetime) -> None:
         found = CalendarAccount.objects.select_for_update().defer("credentials").filter(pk=account.pk).first()
         if found is None:
             return
+        audit.record(found, Verb.DELETED)
         _note_farewell(found, now=now)
         open_parts = AccountRun.objects.filter(account_id=found.pk, finished_at=None)
         run_pks = list(open_parts.values_list("run", flat=True))
@@ -165,6 +174,7 @@ def leave_out(calendar: Calendar, *, now: datetime) -> Calendar:
         calendar.last_error = ""
         calendar.held_count = 0
         calendar.save()
+        _record_switch(calendar)
         revised(calendar.account.user_id, at=now)
     return calendar
 
@@ -178,6 +188,7 @@ def take_in(calendar: Calendar, *, now: datetime) -> Calendar:
         calendar.sync_enabled = True
         calendar.cursor = ""
         calendar.save()
+        _record_switch(calendar)
         account = calendar.account
         CalendarAccount.objects.filter(pk=account.pk, sync_enabled=True, connected=True).update(
             next_attempt_at=_due(account, now)
@@ -243,6 +254,20 @@ def _take_credentials(
     account.failures, account.last_error_code, account.last_error = 0, "", ""
     account.connected = has_backend(account.provider)
     account.next_attempt_at = _due(account, now) if account.connected and account.sync_enabled else None
+
+
+def _facts(account: CalendarAccount) -> dict[str, object]:
+    """What a person may change of it, but for the credentials."""
+    return {name: getattr(account, name) for name in ("email", "name", "external_user_id", "sync_enabled")}
+
+
+def _changed(account: CalendarAccount, before: dict[str, object]) -> list[str]:
+    return [name for name, value in _facts(account).items() if value != before[name]]
+
+
+def _record_switch(calendar: Calendar) -> None:
+    # A calendar without a name calls itself by its address, which opens some to whoever knows it.
+    audit.record_change(calendar, "sync_enabled", named=calendar.name or f"a calendar of {calendar.account}")
 
 
 def _note_farewell(account: CalendarAccount, *, now: datetime) -> None:

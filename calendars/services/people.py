@@ -11,6 +11,7 @@ from busyblocks.prepared import revised
 from calendars.models import Absence, CalendarAccount, Meeting, MeetingParticipant
 from calendars.models.meeting import ParticipantRole
 from calendars.services import absences, meetings
+from tenancy import audit
 from tenancy.models import Company, CrmUser
 
 # People that one sweep gives what waits for them.
@@ -45,10 +46,12 @@ def change(
 ) -> CrmUser:
     """The user with what is not None changed; bookings that waited for the new e-mail become theirs."""
     with transaction.atomic():
-        user.email = user.email if email is None else email
-        user.name = user.name if name is None else name
-        user.time_zone = user.time_zone if time_zone is None else time_zone
+        given = {"email": email, "name": name, "time_zone": time_zone}
+        changed = [field for field, value in given.items() if value is not None and value != getattr(user, field)]
+        for field in changed:
+            setattr(user, field, given[field])
         user.save(update_fields=["email", "name", "time_zone"])
+        audit.record_change(user, *changed)
         # What is prepared from the user's rows may name them, and reads dates in their zone.
         revised(user.pk, at=now)
         if email:

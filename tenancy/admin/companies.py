@@ -3,13 +3,15 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from tenancy import audit
 from tenancy.admin.scope import CompanyScopedAdmin, take_over
-from tenancy.models import ApiKey, Company
+from tenancy.models import ApiKey, Company, Verb
 
 
 @admin.register(Company)
@@ -67,6 +69,7 @@ class ApiKeyAdmin(CompanyScopedAdmin):
             return
         key = ApiKey.issue(obj.company, label=obj.label)
         take_over(obj, ApiKey.objects.get(digest=ApiKey.digest_of(key)))
+        audit.record(obj, Verb.CREATED)
         # For the page that answers this very request: a message would wait in a cookie or in the session's table.
         request.issued_api_key = key  # type: ignore[attr-defined]
 
@@ -83,10 +86,21 @@ class ApiKeyAdmin(CompanyScopedAdmin):
 
     @admin.action(description="Deactivate", permissions=["change"])
     def deactivate(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
-        count = keys.filter(active=True).update(active=False)
+        count = _switch(keys, on=False)
         self.message_user(request, f"API keys that do not open the API any more: {count}.", messages.SUCCESS)
 
     @admin.action(description="Activate", permissions=["change"])
     def activate(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
-        count = keys.filter(active=False).update(active=True)
+        count = _switch(keys, on=True)
         self.message_user(request, f"API keys that open the API again: {count}.", messages.SUCCESS)
+
+
+def _switch(keys: QuerySet[ApiKey], *, on: bool) -> int:
+    """How many were the other way."""
+    with transaction.atomic():
+        changed = list(keys.filter(active=not on).select_for_update(of=("self",)))
+        for key in changed:
+            key.active = on
+            key.save(update_fields=["active"])
+            audit.record_change(key, "active")
+    return len(changed)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.contrib.admin.utils import quote
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import DateTimeField, Field, ForeignKey, Model, QuerySet, URLField
 from django.db.models.deletion import CASCADE
 from django.forms import Field as FormField
@@ -21,8 +22,9 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from tenancy import audit
 from tenancy.encryption import EncryptedJSONField
-from tenancy.models import Company, Staff
+from tenancy.models import Company, Staff, Verb
 
 
 def visible_rows(rows: QuerySet[Any], staff: Any, company_lookup: str | None) -> QuerySet[Any]:
@@ -204,11 +206,25 @@ class CompanyScopedAdmin(ModelAdmin):
             field.help_text = f"{field.help_text} In UTC.".strip()
         return field
 
+    # Changes, each with its entry in the audit log. Who hands them to a service leaves that to the service. ----------
+
     def save_model(self, request: HttpRequest, obj: Any, form: Form, change: bool) -> None:
         if change:
             obj.save(update_fields=changed_columns(obj, form))
+            audit.record_change(obj, *form.changed_data)
         else:
             obj.save()
+            audit.record(obj, Verb.CREATED, *form.changed_data)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        audit.record(obj, Verb.DELETED)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        with transaction.atomic():
+            for row in queryset:
+                audit.record(row, Verb.DELETED)
+            super().delete_queryset(request, queryset)
 
     # Actions ------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from calendars.models import Absence, AccountRun, Calendar, CalendarAccount, Mee
 from icsfeeds.models import ICSToken
 from integrations.models import CalcomConnection, CalcomSecret, DeliveryState, RefusedDeliveries, WebhookDelivery
 from tenancy.admin.scope import CompanyScopedAdmin
-from tenancy.models import ApiKey, Company, CrmUser, Staff
+from tenancy.models import ApiKey, AuditEntry, Company, CrmUser, Staff
 from tests.admin.world import (
     PASSWORD,
     REGISTERED,
@@ -30,6 +30,7 @@ OWNED = [
     Absence,
     AccountRun,
     ApiKey,
+    AuditEntry,
     BusyBlock,
     CalcomConnection,
     CalcomSecret,

@@ -31,7 +31,7 @@ from integrations.models import (
     WebhookDelivery,
 )
 from tenancy.admin.staff import company_administrators
-from tenancy.models import ApiKey, Company, CrmUser, Staff
+from tenancy.models import ActorKind, ApiKey, AuditEntry, Company, CrmUser, Staff, Verb
 
 MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PASSWORD = "only-for-tests-9f2c"
@@ -70,6 +70,16 @@ def fill(owner: Company, count: int, *, mark: str = "") -> CrmUser:
             username=f"{url_id}-staff-{number}", first_name=f"{url_id}{mark}", company=owner, is_staff=True
         )
         ApiKey.issue(owner, label=f"{url_id} key {number}{mark}")
+        AuditEntry.objects.create(
+            company=owner,
+            actor_kind=ActorKind.STAFF,
+            actor=f"{url_id}-staff-{number}{mark}",
+            verb=Verb.CHANGED,
+            target_model="tenancy.company",
+            target_id=str(owner.pk),
+            target=f"{url_id} target{mark}",
+            fields=["name"],
+        )
     return user
 
 

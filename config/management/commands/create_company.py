@@ -9,7 +9,8 @@ from django.db import IntegrityError, transaction
 
 from config.management.sentences import database_errors_explained
 from integrations.models import CalcomSecret
-from tenancy.models import ApiKey, Company
+from tenancy import audit
+from tenancy.models import ApiKey, Company, Verb
 
 
 class Command(BaseCommand):
@@ -23,18 +24,21 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         url_id = options["url_id"]
-        with database_errors_explained(), transaction.atomic():
+        with database_errors_explained(), transaction.atomic(), audit.acting(audit.shell()):
             if options["new_key"]:
                 company = _existing(url_id)
             else:
                 company = _made(url_id, options["name"])
+                audit.record(company, Verb.CREATED)
                 self.stdout.write(f"Made the company {company.url_id}.")
             if options["calcom_secret"]:
-                CalcomSecret.objects.create(company=company, secret=options["calcom_secret"])
+                secret = CalcomSecret.objects.create(company=company, secret=options["calcom_secret"])
+                audit.record(secret, Verb.CREATED)
                 self.stdout.write(
                     f"Cal.com may deliver to {settings.PUBLIC_URL}/calcom/{url_id}/webhook, signed with that secret."
                 )
             key = ApiKey.issue(company)
+            audit.record(ApiKey.objects.get(digest=ApiKey.digest_of(key)), Verb.CREATED)
         self.stdout.write(f"Its API key, for the AppId header, is shown this once: {key}")
 
 

@@ -4,12 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from django.utils import timezone
 
 from config.management.sentences import database_errors_explained
-from tenancy import tokens
+from tenancy import audit, tokens
 from tenancy.callers import Scope
-from tenancy.models import MAX_USER_ID, Company
+from tenancy.models import MAX_USER_ID, Company, Verb
 
 DEFAULT_DAYS = 90
 LONGEST_DAYS = 3650
@@ -45,7 +46,9 @@ class Command(BaseCommand):
             self.stderr.write("Without --user and calendars:admin the token reaches no user's paths.")
         now = timezone.now()
         lifetime = timedelta(days=days)
-        token = tokens.issue(company, user_unique_id=user, scopes=scopes, lifetime=lifetime, now=now)
+        with database_errors_explained(), transaction.atomic(), audit.acting(audit.shell()):
+            token = tokens.issue(company, user_unique_id=user, scopes=scopes, lifetime=lifetime, now=now)
+            audit.record(company, Verb.ISSUED, "bearer_token", named=user or str(company))
         whose = f"user {user}" if user is not None else "the company"
         self.stdout.write(
             f"A token for {whose} at {company.url_id}, {' '.join(scopes)}, until {now + lifetime:%Y-%m-%d %H:%M} UTC:"
