@@ -100,6 +100,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
+def no_colors_in_pages(_request: HttpRequest) -> dict[str, dict[str, str]]:
+    """Unfold's COLORS: none that it would have to write into a <style>."""
+    return {}
+
+
 def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """The first page's context, with `concerns`. Two queries for each kind of concern, however many rows there are."""
     accounts, deliveries = _rows(CalendarAccount, request), _rows(WebhookDelivery, request)

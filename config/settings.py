@@ -40,6 +40,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "config.observability.RequestLogMiddleware",
+    "config.page_headers.PageHeaders",
     "config.jsonapi.middleware.DocumentsOnly",
     "django.middleware.security.SecurityMiddleware",
     "icsfeeds.middleware.FeedsShortWay",
@@ -54,7 +55,7 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "config.urls"
 # Where people read HTML. Everywhere else failures are JSON documents, and a trailing slash means nothing.
-HTML_PATHS = ["/admin", "/static", "/oauth"]
+HTML_PATHS = ["/admin", "/static", "/oauth", "/connect", "/subscribe"]
 WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "tenancy.Staff"
@@ -345,22 +346,8 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "href": "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"}],
     "STYLES": [STATIC_URL + "ours/admin.css"],
     "SCRIPTS": [STATIC_URL + "ours/admin.js"],
-    "BORDER_RADIUS": "6px",
-    "COLORS": {
-        "primary": {
-            "50": "oklch(97.7% .014 237)",
-            "100": "oklch(95.1% .026 236.8)",
-            "200": "oklch(90.1% .058 230.9)",
-            "300": "oklch(82.8% .111 230.3)",
-            "400": "oklch(74.6% .16 232.7)",
-            "500": "oklch(58.8% .158 241.97)",
-            "600": "oklch(50% .134 242.75)",
-            "700": "oklch(44.3% .11 240.79)",
-            "800": "oklch(39.1% .09 240.88)",
-            "900": "oklch(29.3% .066 243.16)",
-            "950": "oklch(25% .06 243)",
-        },
-    },
+    # They stand in ours/admin.css: Unfold would write them into each page, where a style may not be.
+    "COLORS": "config.admin.no_colors_in_pages",
     "SIDEBAR": {"show_search": True, "navigation": "config.admin.navigation"},
     "DASHBOARD_CALLBACK": "config.admin.index",
 }

@@ -290,9 +290,11 @@ def test_secrets_go_in_and_never_come_out(document):
 
 def test_documentation_page_needs_nobody_elses_server(client):
     response = client.get("/docs/", headers={"Accept": "text/html,*/*;q=0.8"})
-    addresses = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)""", response.text)
+    script = client.get("/docs?script=")
+    addresses = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)""", response.text + script.text)
 
-    assert response.status_code == 200
+    assert response.status_code == script.status_code == 200
+    assert "/docs?script=" in addresses
     assert response["Content-Type"].startswith("text/html")
     assert any("openapi.json" in address for address in addresses)
     assert [address for address in addresses if address.startswith(("http", "//"))] == []

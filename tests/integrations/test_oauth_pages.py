@@ -148,7 +148,8 @@ def test_denied_access_stores_nothing_and_shows_no_word_of_the_address(google: G
     assert response.status_code == 400
     text = response.content.decode()
     assert "Nothing was changed." in text
-    assert "script" not in text
+    assert error not in text
+    assert "alert" not in text
     assert "canary" not in text
     assert_nothing_stored()
 
