@@ -50,6 +50,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "tenancy.audit.Actors",
+    "tenancy.signin.KnownBrowsers",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -143,6 +144,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=30),
     },
     "match-waiting-bookings": {"task": "calendars.tasks.match_waiting_bookings", "schedule": timedelta(seconds=60)},
+    "clear-old-sessions": {"task": "tenancy.tasks.clear_old_sessions", "schedule": timedelta(hours=1)},
     "clear-old-audit-entries": {"task": "tenancy.tasks.clear_old_audit_entries", "schedule": timedelta(hours=1)},
     "clear-old-deliveries": {"task": "integrations.tasks.clear_old_deliveries", "schedule": timedelta(hours=1)},
     "reconcile-calcom": {"task": "integrations.tasks.reconcile_calcom", "schedule": crontab(hour=3, minute=17)},
@@ -290,8 +292,14 @@ AUTH_PASSWORD_VALIDATORS = [
 # How long the audit log is kept; 0: for ever.
 AUDIT_KEEP_DAYS = env.integer("AUDIT_KEEP_DAYS", 730)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SERVED_OVER_HTTPS
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+# Lax: whoever comes back from the sign-in of the company, or by a link in a mail, is still known.
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+if SERVED_OVER_HTTPS:
+    # Browsers take these names from this very host only, over TLS, for all paths: no neighbour can plant one.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-session", "__Host-csrf"
+# So long after signing in, staff sign in again, whatever they did meanwhile.
+SESSION_COOKIE_AGE = env.integer("SESSION_HOURS", 12, least=1, most=24 * 365) * 3600
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -348,6 +356,7 @@ UNFOLD = {
     "SCRIPTS": [STATIC_URL + "ours/admin.js"],
     # They stand in ours/admin.css: Unfold would write them into each page, where a style may not be.
     "COLORS": "config.admin.no_colors_in_pages",
+    "LOGIN": {"form": "tenancy.login.SignInForm"},
     "SIDEBAR": {"show_search": True, "navigation": "config.admin.navigation"},
     "DASHBOARD_CALLBACK": "config.admin.index",
 }
