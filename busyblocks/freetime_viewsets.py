@@ -1,11 +1,12 @@
 """Questions about time: free/busy of one user or several, slots to book, and working hours."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
 from rest_framework import status
@@ -15,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import ValidationError
 from rest_framework.settings import api_settings
 
-from busyblocks import availability, filters, freebusy, working_hours, zones
+from busyblocks import availability, filters, freebusy, moments, working_hours, zones
 from busyblocks.availability import Person, Wish
 from busyblocks.errors import BudgetExceeded
 from busyblocks.freebusy import Period
@@ -28,15 +29,15 @@ from busyblocks.questions import (
     WorkingHoursSerializer,
 )
 from busyblocks.serializers import FreeBusySerializer
-from busyblocks.timespans import EARLIEST, LATEST, Span
+from busyblocks.timespans import EARLIEST, LATEST, Span, Stretch, moment
 from busyblocks.vfreebusy import VFreeBusyRenderer
 from tenancy import audit
-from tenancy.models import CrmUser
+from tenancy.models import Company, CrmUser
 from tenancy.permissions import MayAsk
-from tenancy.serializers import utc_text
 from tenancy.viewsets import TenantViewSet
 
 MAX_SLOTS = 2_000
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class FreeBusyViewSet(TenantViewSet):
         query = request.query_params
         asked = filters.zone_asked(query)
         span = filters.span_required(query)
-        user = self.user_to_read()
+        user = _with_horizons(self.company).filter(unique_id=self.kwargs["user_unique_id"]).first()
         try:
             found = freebusy.periods(user, span.start, span.end, query.get("time_zone", "")) if user else []
         except BudgetExceeded as error:
@@ -111,26 +112,26 @@ class Asked(TenantViewSet):
         ]
         refused = {problem.user_unique_id for problem in problems}
         reached = [name for name in names if name not in refused]
-        known = {user.unique_id: user for user in CrmUser.objects.filter(company=self.company, unique_id__in=reached)}
+        known = {user.unique_id: user for user in _with_horizons(self.company).filter(unique_id__in=reached)}
         return {name: known.get(name) for name in reached}, problems
 
-    def periods(
-        self, users: dict[str, CrmUser | None], span: Span, time_zone: str
-    ) -> tuple[dict[str, list[Period]], list[Problem]]:
-        """By name, what takes their time; and whose time is too much work to tell."""
+    def told(
+        self, users: dict[str, CrmUser | None], answer: Callable[[list[CrmUser]], dict[int, list[_T]]]
+    ) -> tuple[dict[str, list[_T]], list[Problem]]:
+        """By name, what `answer` says of them by key; and whose time is too much work to tell."""
         known = [user for user in users.values() if user is not None]
-        found: dict[int, list[Period]] = {}
+        found: dict[int, list[_T]] = {}
         problems: list[Problem] = []
         try:
-            found = freebusy.of_users(known, span, time_zone)
+            found = answer(known)
         except BudgetExceeded:
             for user in known:
                 try:
-                    found |= freebusy.of_users([user], span, time_zone)
+                    found |= answer([user])
                 except BudgetExceeded as error:
                     problems.append(Problem(user.unique_id, error.code, str(error)))
-        told = {name: found.get(user.pk) if user else [] for name, user in users.items()}
-        return {name: periods for name, periods in told.items() if periods is not None}, problems
+        by_name = {name: found.get(user.pk) if user else [] for name, user in users.items()}
+        return {name: each for name, each in by_name.items() if each is not None}, problems
 
 
 class FreeBusyOfManyViewSet(Asked):
@@ -144,7 +145,7 @@ class FreeBusyOfManyViewSet(Asked):
         body.is_valid(raise_exception=True)
         asked, span, time_zone = body.validated_data, body.validated_data["span"], body.validated_data.get("time_zone")
         users, refused = self.users(asked["user_unique_ids"])
-        found, failed = self.periods(users, span, time_zone or "")
+        found, failed = self.told(users, lambda known: freebusy.of_users(known, span, time_zone or ""))
         problems = {problem.user_unique_id: problem for problem in (*refused, *failed)}
         answers = []
         for name in asked["user_unique_ids"]:
@@ -171,14 +172,11 @@ class AvailabilityViewSet(Asked):
         before, after = body.minutes("buffer_before"), body.minutes("buffer_after")
         users, problems = self.users(asked["user_unique_ids"])
         wide = Span(max(span.start - before, EARLIEST), min(span.end + after, LATEST))
-        found, failed = self.periods(users, wide, time_zone)
+        free = {FreeBusyType.BUSY_TENTATIVE} if asked["tentative_is_free"] else set()
+        found, failed = self.told(users, lambda known: freebusy.taken_of_users(known, wide, time_zone, free=free))
         problems += failed
         hours = self._hours(users, body.windows(), span)
-        free = {FreeBusyType.BUSY_TENTATIVE} if asked["tentative_is_free"] else set()
-        people = {
-            name: Person([Span(p.start, p.end) for p in periods if p.fbtype not in free], hours[name])
-            for name, periods in found.items()
-        }
+        people = {name: Person(taken, hours[name]) for name, taken in found.items()}
         tz: tzinfo = zones.zone(time_zone) if time_zone else UTC
         wish = Wish(
             span=span,
@@ -206,20 +204,25 @@ class AvailabilityViewSet(Asked):
 
     def _hours(
         self, users: dict[str, CrmUser | None], given: tuple[working_hours.Window, ...] | None, span: Span
-    ) -> dict[str, list[Span] | None]:
+    ) -> dict[str, list[Stretch] | None]:
         if given is not None:
-            common = working_hours.spans(given, span) if given else None
+            common = working_hours.stretches(given, span) if given else None
             return dict.fromkeys(users, common)
         rows = WorkingHours.objects.filter(user__in=[user for user in users.values() if user]).select_related("user")
-        hours: dict[str, list[Span] | None] = dict.fromkeys(users)
+        hours: dict[str, list[Stretch] | None] = dict.fromkeys(users)
         # Most of a team have the same.
-        made: dict[tuple[working_hours.Window, ...], list[Span]] = {}
+        made: dict[tuple[working_hours.Window, ...], list[Stretch]] = {}
         for row in rows:
             windows = working_hours.stored(row.windows, row.time_zone)
             if windows not in made:
-                made[windows] = working_hours.spans(windows, span)
+                made[windows] = working_hours.stretches(windows, span)
             hours[row.user.unique_id] = made[windows]
         return hours
+
+
+def _with_horizons(company: Company) -> QuerySet[CrmUser]:
+    """The company's users, each read together with what is prepared of their time: no further query asks for it."""
+    return CrmUser.objects.filter(company=company).select_related("horizon")
 
 
 def _own_zone(user: CrmUser | None) -> str:
@@ -229,11 +232,11 @@ def _own_zone(user: CrmUser | None) -> str:
 
 def _slot(slot: availability.Slot, tz: tzinfo) -> dict[str, Any]:
     return {
-        "start_time": utc_text(slot.start),
-        "end_time": utc_text(slot.end),
-        "local_start": slot.start.astimezone(tz).isoformat(),
-        "local_end": slot.end.astimezone(tz).isoformat(),
-        "user_unique_ids": list(slot.who),
+        "start_time": moments.of_seconds(slot.since),
+        "end_time": moments.of_seconds(slot.until),
+        "local_start": moment(slot.since).astimezone(tz).isoformat(),
+        "local_end": moment(slot.until).astimezone(tz).isoformat(),
+        "user_unique_ids": slot.who,
     }
 
 

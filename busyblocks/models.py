@@ -91,9 +91,7 @@ class BusyBlockQuerySet(models.QuerySet["BusyBlock"]):
 
         A meeting that was called off hides nothing: what its calendar still has is busy until the calendar says else.
         """
-        meetings = BusyBlock.objects.filter(user=OuterRef("user"), uid=OuterRef("uid")).exclude(meeting_key="")
-        standing = meetings.exclude(status=EventStatus.CANCELLED)
-        return self.exclude(Q(origin__isnull=False) & ~Q(uid="") & Exists(standing))
+        return self.exclude(_is_copy())
 
     def series(self) -> Self:
         """Masters and overrides: rows whose instances are prepared."""
@@ -118,17 +116,29 @@ class BusyBlockQuerySet(models.QuerySet["BusyBlock"]):
         return self.filter(once | series | onward)
 
 
-def in_span(start: datetime, end: datetime) -> Q:
-    """What has a part in [start, end), or ends as it starts; of rows with `start_time`, `end_time` and `lasting`.
+def _is_copy(block: str = "") -> Q:
+    """block: the path to it from what is queried, with its underscores."""
+    meetings = BusyBlock.objects.filter(user=OuterRef(f"{block}user"), uid=OuterRef(f"{block}uid"))
+    standing = meetings.exclude(meeting_key="").exclude(status=EventStatus.CANCELLED)
+    return Q(Exists(standing), ~Q(**{f"{block}uid": ""}), **{f"{block}origin__isnull": False})
 
-    Both halves are read from an index without walking through all that began before the span.
+
+def in_span(start: datetime, end: datetime) -> Q:
+    """What has a part in [start, end), or ends as it starts; of rows with `start_time`, `end_time` and `lasting`."""
+    short, lasting = in_span_by_length(start, end)
+    return short | lasting
+
+
+def in_span_by_length(start: datetime, end: datetime) -> tuple[Q, Q]:
+    """`in_span` in two parts that exclude each other: each is read from an index of its own, without walking through
+    all that began before the span. PostgreSQL does so when they are asked for apart.
     """
+    touching = Q(start_time__lt=end, end_time__gte=start)
     try:
-        earliest = start - LASTING
+        begun = Q(start_time__gte=start - LASTING)
     except OverflowError:
-        return Q(start_time__lt=end, end_time__gte=start)
-    short = Q(lasting=False, start_time__gte=earliest, start_time__lt=end, end_time__gte=start)
-    return short | Q(lasting=True, start_time__lt=end, end_time__gte=start)
+        begun = Q()
+    return touching & begun & Q(lasting=False), touching & Q(lasting=True)
 
 
 class BusyBlock(models.Model):
@@ -246,6 +256,13 @@ class BusyBlock(models.Model):
         return self.origin_id is None and not self.meeting_key
 
 
+class OccurrenceQuerySet(models.QuerySet["Occurrence"]):
+    def busy(self) -> Self:
+        """Those that take time: of rows that are still there, still of a series, not free, and no copy of a meeting."""
+        of_series = Q(block__recurring=True) | ~Q(block__recurrence_id="")
+        return self.filter(of_series & ~Q(block__fbtype=FreeBusyType.FREE) & ~_is_copy("block__"))
+
+
 class Occurrence(models.Model):
     """One instance of a series, as expansion makes it: read in place of expansion, inside its user's horizon.
 
@@ -261,6 +278,8 @@ class Occurrence(models.Model):
     lasting = models.GeneratedField(
         expression=GreaterThan(_LENGTH, LASTING), output_field=models.BooleanField(), db_persist=True
     )
+
+    objects = OccurrenceQuerySet.as_manager()
 
     class Meta:
         indexes = [

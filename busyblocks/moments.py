@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, time, tzinfo
+from functools import lru_cache
 
 from django.utils.dateparse import parse_datetime
 
@@ -10,6 +11,8 @@ from busyblocks.timespans import EARLIEST, LATEST
 
 # A date; a wall time (naive); an instant (aware).
 Moment = date | datetime
+_DAY_SECONDS = 24 * 3600
+_EPOCH = date(1970, 1, 1).toordinal()
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}", re.ASCII)
 # "+" in a query means a blank; a caller who forgot to escape it meant an offset.
 _LOST_PLUS = re.compile(r"(T[\d:.]+) (\d{2}:?\d{2})$", re.ASCII)
@@ -62,6 +65,22 @@ def compact(moment: Moment) -> str:
     text = (moment.replace(tzinfo=None) if isinstance(moment, datetime) else moment).isoformat()
     written = text.replace("-", "").replace(":", "")
     return f"{written}Z" if isinstance(moment, datetime) and moment.tzinfo else written
+
+
+def of_seconds(seconds: int) -> str:
+    """ "2026-03-20T09:00:00Z", so many seconds after 1970 began; for thousands of them."""
+    number, second = divmod(seconds, _DAY_SECONDS)
+    return _date_of(number) + _clock_of(second)
+
+
+@lru_cache(maxsize=8192)
+def _date_of(number: int) -> str:
+    return date.fromordinal(_EPOCH + number).isoformat()
+
+
+@lru_cache(maxsize=8192)
+def _clock_of(second: int) -> str:
+    return f"T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
 
 
 def spelled(text: str) -> str:

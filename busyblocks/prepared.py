@@ -139,12 +139,20 @@ class Ready:
 
 
 def horizons(users: Iterable[CrmUser]) -> dict[int, Ready]:
-    """By user, for those whose series are prepared as of the revision that was read with them. One query."""
+    """By user, for those whose series are prepared as of the revision that was read with them.
+
+    One query, or none where every user was read together with their horizon (`select_related("horizon")`).
+    """
     by_pk = {user.pk: user for user in users}
+    known: Iterable[Horizon]
+    if all("horizon" in user._state.fields_cache for user in by_pk.values()):
+        known = [user.horizon for user in by_pk.values() if hasattr(user, "horizon")]
+    else:
+        known = Horizon.objects.filter(user__in=by_pk)
     ready = {}
-    for horizon in Horizon.objects.filter(user__in=by_pk, made_with=made_with()):
+    for horizon in known:
         user = by_pk[horizon.user_id]
-        if horizon.revision == user.revision:
+        if horizon.revision == user.revision and horizon.made_with == made_with():
             # A database that was restored counts revisions anew, but not at the same moments.
             at = int(user.revised_at.timestamp() * 1e6) if user.revised_at else 0
             version = f"{horizon.edition.hex}:{user.revision}:{at}"

@@ -20,6 +20,7 @@ from busyblocks.fields import (
     WordsField,
     ZoneField,
 )
+from busyblocks.freebusy import Period
 from busyblocks.models import BusyBlock, FreeBusyType, Transparency
 from busyblocks.moments import Moment
 from busyblocks.recurrence import check_entry
@@ -301,9 +302,11 @@ class FreeBusySerializer(serializers.Serializer):
         }
 
 
-def _in_utc(periods: Iterable[Any]) -> list[dict[str, str]]:
+def _in_utc(periods: Iterable[Period]) -> list[dict[str, str]]:
+    told = moments.of_seconds
     return [
-        {"start_time": _utc(one.start), "end_time": _utc(one.end), "fbtype": _FBTYPES[one.fbtype]} for one in periods
+        {"start_time": told(since), "end_time": told(until), "fbtype": _FBTYPES[fbtype]}
+        for since, until, fbtype in periods
     ]
 
 
@@ -320,8 +323,3 @@ def _local(answer: Any) -> list[dict[str, str]]:
 
 
 _FBTYPES = {fbtype: str(fbtype).upper() for fbtype in FreeBusyType}
-
-
-def _utc(moment: datetime) -> str:
-    """As `utc_text`, of a moment that is in UTC already."""
-    return f"{moment.isoformat()[:19]}Z"

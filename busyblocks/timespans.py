@@ -1,12 +1,15 @@
 """Half-open spans of time, and sets of them."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from operator import attrgetter
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
 LATEST = datetime(9999, 12, 29, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,36 +35,72 @@ class Span:
         return Span(start, max(start, min(self.end, other.end)))
 
 
-_start = attrgetter("start")
+# [since, until) in whole seconds since 1970, UTC: of these, thousands are merged for one answer.
+Stretch = tuple[int, int]
 
 
-def merge(spans: Iterable[Span]) -> list[Span]:
-    """Disjoint spans by start that cover the same time; empty ones vanish, adjacent ones become one."""
-    merged: list[Span] = []
-    for span in sorted((span for span in spans if not span.empty), key=_start):
-        if merged and span.start <= merged[-1].end:
-            merged[-1] = Span(merged[-1].start, max(merged[-1].end, span.end))
-        else:
-            merged.append(span)
+def seconds(moment: datetime) -> int:
+    """Whole seconds since 1970 of an aware moment, rounded down."""
+    return (moment - _EPOCH) // _SECOND
+
+
+def moment(seconds: int) -> datetime:
+    """The instant, UTC, so many seconds after 1970 began."""
+    return _EPOCH + timedelta(seconds=seconds)
+
+
+def stretch(span: Span) -> Stretch:
+    """The span in whole seconds, both bounds rounded down: what meets another still does."""
+    return seconds(span.start), seconds(span.end)
+
+
+def merge(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Disjoint stretches, the earliest first, that cover the same time; empty ones vanish, adjacent ones become one."""
+    merged: list[Stretch] = []
+    begun: int | None = None
+    ended = 0
+    for since, until in sorted(stretches):
+        if begun is not None and since <= ended:
+            if until > ended:
+                ended = until
+        elif since < until:
+            if begun is not None:
+                merged.append((begun, ended))
+            begun, ended = since, until
+    if begun is not None:
+        merged.append((begun, ended))
     return merged
 
 
-def subtract(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
-    """What of `spans` is not covered by `taken`: disjoint, by start."""
-    return list(_remains(merge(spans), merge(taken)))
+def subtract(merged: Sequence[Stretch], taken: Sequence[Stretch]) -> list[Stretch]:
+    """What of `merged` is not covered by `taken`; all three are disjoint, the earliest first."""
+    left: list[Stretch] = []
+    number, count = 0, len(taken)
+    for since, until in merged:
+        while number < count and taken[number][1] <= since:
+            number += 1
+        place = number
+        while place < count and taken[place][0] < until:
+            begins, ends = taken[place]
+            if begins > since:
+                left.append((since, begins))
+            since = ends
+            place += 1
+        if since < until:
+            left.append((since, until))
+    return left
 
 
-def _remains(spans: list[Span], taken: list[Span]) -> Iterator[Span]:
-    first = 0
-    for span in spans:
-        start = span.start
-        while first < len(taken) and taken[first].end <= start:
-            first += 1
-        for other in taken[first:]:
-            if other.start >= span.end:
-                break
-            if other.start > start:
-                yield Span(start, other.start)
-            start = max(start, other.end)
-        if start < span.end:
-            yield Span(start, span.end)
+def clipped(merged: Sequence[Stretch], within: Stretch) -> list[Stretch]:
+    """The parts inside `within` of disjoint stretches, the earliest first."""
+    if within[0] >= within[1]:
+        return []
+    first = bisect_right(merged, within[0], key=_until)
+    part = list(merged[first : bisect_left(merged, within[1], lo=first, key=_since)])
+    if part:
+        part[0] = max(part[0][0], within[0]), part[0][1]
+        part[-1] = part[-1][0], min(part[-1][1], within[1])
+    return part
+
+
+_since, _until = itemgetter(0), itemgetter(1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from busyblocks import zones
-from busyblocks.timespans import EARLIEST, LATEST, Span, merge
+from busyblocks.timespans import EARLIEST, LATEST, Span, Stretch, clipped, merge, seconds, stretch
 
 WEEKDAYS = ("mo", "tu", "we", "th", "fr", "sa", "su")
 _DAY = timedelta(days=1)
@@ -23,12 +23,12 @@ class Window:
     time_zone: str
 
 
-def spans(windows: Iterable[Window], within: Span) -> list[Span]:
-    """The disjoint spans, UTC, by start, in which somebody with these windows works; clipped to `within`.
+def stretches(windows: Iterable[Window], within: Span) -> list[Stretch]:
+    """When somebody with these windows works: disjoint, the earliest first, clipped to `within`.
 
     Wall times in a gap of the clock move forward by the gap; of those that happen twice the first is meant.
     """
-    found: list[Span] = []
+    found: list[Stretch] = []
     for window in windows:
         tz = zones.zone(window.time_zone)
         day = zones.to_wall(max(within.start - _DAY, EARLIEST), tz).date() - _DAY
@@ -38,9 +38,9 @@ def spans(windows: Iterable[Window], within: Span) -> list[Span]:
                 start = _instant(day, window.start, window.time_zone)
                 end_day = day if window.end > window.start else day + _DAY
                 end = _instant(end_day, window.end, window.time_zone)
-                found.append(within.clip(Span(start, max(start, end))))
+                found.append((seconds(start), seconds(end)))
             day += _DAY
-    return merge(found)
+    return clipped(merge(found), stretch(within))
 
 
 def stored(windows: Sequence[dict[str, object]], time_zone: str) -> tuple[Window, ...]:

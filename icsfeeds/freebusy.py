@@ -15,7 +15,7 @@ from busyblocks.families import REQUEST_STEPS, families, zones_of_dates
 from busyblocks.freebusy import Period, layered
 from busyblocks.models import FreeBusyType
 from busyblocks.rules import Budget
-from busyblocks.timespans import Span
+from busyblocks.timespans import Span, Stretch, merge, stretch
 from icsfeeds import preparation, rows, writer
 from icsfeeds.contents import Contents, contents_of
 from icsfeeds.errors import NoSuchFeed
@@ -107,17 +107,17 @@ def _periods(user: CrmUser, contents: Contents, span: Span, *, now: datetime) ->
     dates = zones_of_dates(user, asked=None)
     shown = rows.shown(user.pk, contents, now=now).without_copies()
     budget = Budget(REQUEST_STEPS)
-    taken: dict[str, list[Span]] = {}
+    taken: dict[str, list[Stretch]] = {}
     for family in families(shown, span, dates, led_by=_MAY_BE_BUSY):
         try:
             for _, instance in family.instances(span, budget):
                 if instance.entry.fbtype != FreeBusyType.FREE:
-                    spans = taken.setdefault(instance.entry.fbtype, [])
-                    spans.append(span.clip(instance.span(family.dates_in)))
+                    covered = stretch(span.clip(instance.span(family.dates_in)))
+                    taken.setdefault(instance.entry.fbtype, []).append(covered)
         except BudgetExceeded:
             # One series without measure takes the rest of the answer with it no more than it does in the calendar.
             budget = Budget(REQUEST_STEPS)
-    return layered(taken)
+    return layered({fbtype: merge(stretches) for fbtype, stretches in taken.items()})
 
 
 def _midnight(now: datetime) -> datetime:

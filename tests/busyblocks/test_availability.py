@@ -8,7 +8,7 @@ import pytest
 
 from busyblocks import availability, working_hours, zones
 from busyblocks.availability import Person, Wish
-from busyblocks.timespans import Span
+from busyblocks.timespans import Stretch, moment, seconds, stretch
 from busyblocks.working_hours import Window
 from tests.busyblocks.rows import at, span
 
@@ -25,7 +25,7 @@ def wish(**facts: Any) -> Wish:
 
 def busy(*hours: str) -> Person:
     spans = [span(f"2026-03-02 {start}", f"2026-03-02 {end}") for start, end in (hour.split("-") for hour in hours)]
-    return Person(spans, None)
+    return Person([stretch(one) for one in spans], None)
 
 
 ONE = [
@@ -42,10 +42,11 @@ ONE = [
     ("busy all the time: none", busy("08:00-13:00"), {}, []),
     ("longer than the span: none", busy(), {"duration": 200}, []),
     ("overlapping busy times are one", busy("09:00-10:30", "10:00-10:15", "10:20-11:00"), {}, ["11:00"]),
-    ("working hours bound the slot", Person([], [span("2026-03-02 09:30", "2026-03-02 11:00")]), {},
+    ("working hours bound the slot", Person([], [stretch(span("2026-03-02 09:30", "2026-03-02 11:00"))]), {},
      ["09:30", "10:00"]),
     ("two windows: in neither across their gap",
-     Person([], [span("2026-03-02 09:00", "2026-03-02 10:00"), span("2026-03-02 10:30", "2026-03-02 12:00")]), {},
+     Person([], [stretch(span("2026-03-02 09:00", "2026-03-02 10:00")),
+                 stretch(span("2026-03-02 10:30", "2026-03-02 12:00"))]), {},
      ["09:00", "10:30", "11:00"]),
     ("no working hours at all: never", Person([], []), {}, []),
 ]  # fmt: skip
@@ -105,12 +106,13 @@ def test_slots_are_those_that_a_check_of_each_start_finds(seed: int) -> None:
     dice = random.Random(seed)
     whole = span("2026-03-28 00:00", "2026-03-31 00:00")
 
-    def spans(count: int) -> list[Span]:
-        starts = [whole.start + 7 * MINUTE * dice.randint(-60, 700) for _ in range(count)]
-        return [Span(start, start + MINUTE * dice.choice([0, 5, 45, 400])) for start in starts]
+    def stretches(count: int) -> list[Stretch]:
+        starts = [seconds(whole.start) + 7 * 60 * dice.randint(-60, 700) for _ in range(count)]
+        return [(start, start + 60 * dice.choice([0, 5, 45, 400])) for start in starts]
 
     nine_to_five = [Window(frozenset({0, 5, 6}), time(9), time(17), "Europe/Berlin")]
-    people = {name: Person(spans(12), dice.choice([None, working_hours.spans(nine_to_five, whole)])) for name in "abc"}
+    hours = [None, working_hours.stretches(nine_to_five, whole)]
+    people = {name: Person(stretches(12), dice.choice(hours)) for name in "abc"}
     asked = wish(
         span=whole,
         step=dice.choice([5, 15, 45]),
@@ -121,11 +123,12 @@ def test_slots_are_those_that_a_check_of_each_start_finds(seed: int) -> None:
         zone=zones.zone("Europe/Berlin"),
     )
 
-    def free(person: Person, start: Any) -> bool:
-        slot = Span(start, start + asked.duration)
-        wide = Span(slot.start - asked.before, slot.end + asked.after)
-        clear = not any(one.start < wide.end and one.end > wide.start for one in person.taken if not one.empty)
-        works = person.works is None or any(w.start <= slot.start and slot.end <= w.end for w in person.works)
+    length, before, after = (one // timedelta(seconds=1) for one in (asked.duration, asked.before, asked.after))
+
+    def free(person: Person, start: int) -> bool:
+        wide = start - before, start + length + after
+        clear = not any(since < wide[1] and until > wide[0] for since, until in person.taken if since < until)
+        works = person.works is None or any(w[0] <= start and start + length <= w[1] for w in person.works)
         return clear and works
 
     expected = []
@@ -133,7 +136,7 @@ def test_slots_are_those_that_a_check_of_each_start_finds(seed: int) -> None:
         who = tuple(name for name, person in people.items() if free(person, start))
         if (len(who) == 3) if asked.together else who:
             expected.append((start, who))
-    assert [(slot.start, slot.who) for slot in availability.slots(people, asked, limit=10_000)] == expected
+    assert [(slot.since, slot.who) for slot in availability.slots(people, asked, limit=10_000)] == expected
 
 
 HOURS = [
@@ -149,11 +152,11 @@ def test_working_hours_of_monday_in_berlin(
     sentence: str, day: str, start: str, end: str, expected: list[tuple[str, str]]
 ) -> None:
     windows = working_hours.stored([{"days": [day], "start": start, "end": end}], "Europe/Berlin")
-    found = working_hours.spans(windows, span("2026-03-01 12:00", "2026-03-04 12:00"))
-    assert [(f"{s.start:%d %H:%M}", f"{s.end:%d %H:%M}") for s in found] == expected
+    found = working_hours.stretches(windows, span("2026-03-01 12:00", "2026-03-04 12:00"))
+    assert [(f"{moment(since):%d %H:%M}", f"{moment(until):%d %H:%M}") for since, until in found] == expected
 
 
 def test_working_hours_keep_to_the_clock_across_its_change() -> None:
     windows = working_hours.stored([{"days": ["fr", "mo"], "start": "09:00", "end": "17:00"}], "Europe/Berlin")
-    found = working_hours.spans(windows, span("2026-03-27 00:00", "2026-03-31 00:00"))
-    assert [f"{s.start:%d %H:%M}" for s in found] == ["27 08:00", "30 07:00"]
+    found = working_hours.stretches(windows, span("2026-03-27 00:00", "2026-03-31 00:00"))
+    assert [f"{moment(since):%d %H:%M}" for since, _ in found] == ["27 08:00", "30 07:00"]
