@@ -54,9 +54,8 @@ def _take_one(budget: Budget, whose: str, *, now: datetime) -> None:
     window, into = divmod(now.timestamp(), budget.window_seconds)
     key = f"budget:{whose}:{budget.window_seconds}:{int(window)}"
     try:
-        # Whoever is first makes the counter; then everybody, the first too, counts.
-        cache.add(key, 0, budget.window_seconds * 2)
-        spent = cache.incr(key)
+        # Whoever is first makes the counter, with their own request in it.
+        spent = 1 if cache.add(key, 1, budget.window_seconds * 2) else cache.incr(key)
     except Exception as error:  # noqa: BLE001 (whatever the cache's client raises, also for a key that just ended)
         log.warning("budget_not_counted", error=type(error).__name__)
         return

@@ -74,6 +74,14 @@ class TokenKeeper:
         self.checkpoint = checkpoint
         self.version: int | None = None
 
+    def know(self, account: CalendarAccount) -> None:
+        """Spare the first look at the row: `account` was read just now."""
+        self.version = account.credentials_version
+        if account.credentials is not None:
+            self._stored = _Stored(
+                account.provider, account.credentials_version, account.credentials, account.token_expires_at
+            )
+
     def access_token(self, refused: str) -> str:
         """A token that is valid now and is not `refused`. Raises `ReconnectNeeded` when the vendor gives none any
         more, and another `ProviderError` when it could not be asked."""

@@ -72,11 +72,6 @@ def is_told(account_pk: int) -> bool:
     return _unseen().filter(pk=account_pk).exists()
 
 
-def told(account_pk: int) -> int:
-    """How many messages came; 0 where a sync has seen to all of them."""
-    return _unseen().filter(pk=account_pk).values_list("push_told", flat=True).first() or 0
-
-
 def seen(account_pk: int, told: int) -> None:
     """A sync is through, with whatever success, that began when `told` messages had come."""
     if told:

@@ -17,7 +17,7 @@ from datetime import datetime
 import structlog
 from cryptography.fernet import InvalidToken
 from django.conf import settings
-from django.db.models import Case, Q, When
+from django.db.models import Case, Exists, Q, When
 from django.utils import timezone
 
 from busyblocks.models import BusyBlock
@@ -81,44 +81,57 @@ def sync_account(account_pk: int, *, due_at: datetime | None = None, clock: Cloc
         if lease is None:
             return verdict
         try:
-            if not _is_wanted(lease, due_at):
-                leases.release(lease)
-                # Who asked between that look and the release found the lease taken and left.
-                if _is_asked_for(account_pk):
-                    continue
-                return verdict
-            told = push.told(account_pk)
-            verdict = _sync(lease, clock)
-            push.seen(account_pk, told)
+            reasons = _reasons(account_pk)
+            if reasons.asked_for or reasons.still_due(due_at):
+                verdict = _sync(lease, clock, runs.take_up(lease) if reasons.run_waits else [])
+                push.seen(account_pk, reasons.told)
+                # Beat has its answer, also where the account could not even be tried.
+                due_at = None
             leases.release(lease)
-            # Beat has its answer, also where the account could not even be tried.
-            due_at = None
         except LeaseLost:
             log.warning("lease_lost", account=account_pk)
             return None
+        # Who asked between that look and the release found the lease taken and left.
+        if not _reasons(account_pk).asked_for:
+            return verdict
 
 
-def _is_wanted(lease: Lease, due_at: datetime | None) -> bool:
-    if _is_asked_for(lease.account_pk):
-        return True
-    if due_at is None:
-        return False
-    tried = CalendarAccount.objects.filter(pk=lease.account_pk).values_list("last_attempt_at", flat=True).first()
-    return tried is None or tried < due_at
+@dataclass(frozen=True, slots=True)
+class _Reasons:
+    """Why an account would be synced. told: how many messages of its vendor came, 0 where a sync saw to all."""
+
+    run_waits: bool = False
+    told: int = 0
+    tried_at: datetime | None = None
+
+    @property
+    def asked_for(self) -> bool:
+        return self.run_waits or bool(self.told)
+
+    def still_due(self, due_at: datetime | None) -> bool:
+        return due_at is not None and (self.tried_at is None or self.tried_at < due_at)
 
 
-def _is_asked_for(account_pk: int) -> bool:
-    """By somebody's run, or by the vendor's word that something changed."""
-    return runs.waiting(account_pk).exists() or push.is_told(account_pk)
+def _reasons(account_pk: int) -> _Reasons:
+    """One query: polls of accounts of which there is nothing new to say are most of what a worker does."""
+    row = (
+        CalendarAccount.objects.filter(pk=account_pk)
+        .annotate(run_waits=Exists(runs.waiting(account_pk)))
+        .values_list("run_waits", "push_told", "push_seen", "last_attempt_at")
+        .first()
+    )
+    if row is None:
+        return _Reasons()
+    run_waits, told, seen, tried_at = row
+    return _Reasons(run_waits, told if told > seen else 0, tried_at)
 
 
-def _sync(lease: Lease, clock: Clock) -> Verdict:
-    account_runs = runs.take_up(lease)
+def _sync(lease: Lease, clock: Clock, account_runs: list[AccountRun]) -> Verdict:
     verdict = Verdict()
     keeper = TokenKeeper(lease.account_pk, clock=clock)
     try:
         account = _load(lease)
-        keeper.version = account.credentials_version
+        keeper.know(account)
         if not account.sync_enabled:
             runs.close(account_runs, None, [_SWITCHED_OFF], now=clock())
             return verdict

@@ -1,13 +1,15 @@
 """What the account says of itself: last attempt, last success, next attempt, why it failed and what to do."""
 
 from datetime import datetime
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Case, DateTimeField, F, Value, When
 
 from calendars.models import CalendarAccount
 from calendars.models.account import AccountStatus
 from calendars.providers import ProviderError, ReconnectNeeded, Throttled
 from calendars.services import channels
+from calendars.sync import lease as leases
 from calendars.sync import pace
 from calendars.sync.lease import Lease, LeaseLost
 
@@ -37,16 +39,26 @@ def settle(
     were tried; what is said of them is not said of newer ones, which are tried at once.
     """
     tried = {} if credentials_version is None else {"credentials_version": credentials_version}
-    if not _held(lease).filter(**tried).update(**_verdict(lease, failure, complaints, held=held, now=now)):
-        # The list of calendars may be that of the server before.
-        _write(lease, next_attempt_at=now, discovered_at=None)
-    # Whoever switched it off meanwhile has said what it is.
-    _held(lease).filter(sync_enabled=False).update(status=AccountStatus.INACTIVE, next_attempt_at=None)
+    verdict = _verdict(lease, failure, complaints, held=held, now=now)
+    if leases.account_of(lease).filter(**tried).update(**verdict | _unless_switched_off(**verdict)):
+        return
+    # The list of calendars may be that of the server before.
+    _write(lease, **_unless_switched_off(status=F("status"), next_attempt_at=now), discovered_at=None)
+
+
+def _unless_switched_off(*, status: Any, next_attempt_at: datetime | None, **_: object) -> dict[str, Any]:
+    """Whoever switched the account off meanwhile has said what it is."""
+    status = status if isinstance(status, F) else Value(status)
+    next_attempt = When(sync_enabled=True, then=Value(next_attempt_at, DateTimeField()))
+    return {
+        "status": Case(When(sync_enabled=False, then=Value(AccountStatus.INACTIVE)), default=status),
+        "next_attempt_at": Case(next_attempt) if next_attempt_at else None,
+    }
 
 
 def _verdict(
     lease: Lease, failure: ProviderError | None, complaints: list[str], *, held: bool, now: datetime
-) -> dict[str, object]:
+) -> dict[str, Any]:
     if failure is None and not complaints:
         return {
             "connected": True,
@@ -59,7 +71,7 @@ def _verdict(
             "last_error_code": "",
         }
     failures = 1 + (CalendarAccount.objects.filter(pk=lease.account_pk).values_list("failures", flat=True).first() or 0)
-    values: dict[str, object] = {"status": AccountStatus.ERROR, "failures": failures}
+    values: dict[str, Any] = {"status": AccountStatus.ERROR, "failures": failures}
     if failure is None:
         code = "deletions_held" if held else "calendar_failed"
         values |= {"connected": True, "last_error": " ".join(complaints), "last_error_code": code}
@@ -78,9 +90,5 @@ def _verdict(
 
 
 def _write(lease: Lease, **values: object) -> None:
-    if not _held(lease).update(**values):
+    if not leases.account_of(lease).update(**values):
         raise LeaseLost
-
-
-def _held(lease: Lease) -> QuerySet[CalendarAccount]:
-    return CalendarAccount.objects.filter(pk=lease.account_pk, lease_owner=lease.owner, fence=lease.fence)

@@ -44,7 +44,7 @@ def acquire(account_pk: int, *, now: datetime) -> Lease | None:
 
 def renew(lease: Lease, *, now: datetime) -> None:
     """Keep it for another SYNC_LEASE; raises `LeaseLost`."""
-    if not _mine(lease).update(lease_until=now + settings.SYNC_LEASE):
+    if not account_of(lease).update(lease_until=now + settings.SYNC_LEASE):
         raise LeaseLost
 
 
@@ -53,7 +53,7 @@ def lock(lease: Lease) -> CalendarAccount:
 
     Rows that only refer to the account can be written meanwhile (no_key): to ask for a sync must not wait for one.
     """
-    account = _mine(lease).select_for_update(no_key=True).defer("credentials").first()
+    account = account_of(lease).select_for_update(no_key=True).defer("credentials").first()
     if account is None:
         raise LeaseLost
     return account
@@ -61,8 +61,9 @@ def lock(lease: Lease) -> CalendarAccount:
 
 def release(lease: Lease) -> None:
     """Give it back; does nothing when it is somebody else's by now."""
-    _mine(lease).update(lease_owner="", lease_until=None)
+    account_of(lease).update(lease_owner="", lease_until=None)
 
 
-def _mine(lease: Lease) -> QuerySet[CalendarAccount]:
+def account_of(lease: Lease) -> QuerySet[CalendarAccount]:
+    """The account while the lease is held, and nothing after."""
     return CalendarAccount.objects.filter(pk=lease.account_pk, lease_owner=lease.owner, fence=lease.fence)

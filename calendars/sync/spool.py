@@ -23,6 +23,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 (closed by __exit__)
+        self.empty = True
 
     def __enter__(self) -> Self:
         return self
@@ -33,6 +34,7 @@ class Spool:
         self._file.close()
 
     def add(self, page: Page) -> None:
+        self.empty = False
         pickle.dump(_flat(page), self._file, protocol=pickle.HIGHEST_PROTOCOL)
 
     def batches(self) -> Iterator[list[Page]]:

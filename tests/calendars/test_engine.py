@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -66,6 +67,37 @@ def test_sync_with_nothing_new_makes_one_request_per_calendar_and_writes_no_row(
     writes = [query["sql"] for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE"))]
     assert not [sql for sql in writes if "busyblocks_busyblock" in sql]
     assert fresh(account).user.revision == revision
+
+
+def test_poll_with_nothing_new_costs_ten_queries_and_one_for_each_calendar(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 3)
+    fill(server, 3, calendar="private")
+    synced(account)
+    with CaptureQueriesContext(connection) as queries:
+        engine.sync_account(account.pk, due_at=timezone.now())
+    statements = [query["sql"] for query in queries]
+    assert len(statements) == 10 + 2, statements
+    # The lease, the attempt, the verdict and the lease again; and where each calendar stands.
+    written = [sql.split('"')[1] for sql in statements if not sql.startswith("SELECT")]
+    assert sorted(written) == ["calendars_calendar"] * 2 + ["calendars_calendaraccount"] * 4
+
+
+@pytest.mark.parametrize("meanwhile", [{"cursor": ""}, {"sync_enabled": False}])
+def test_calendar_that_was_changed_while_nothing_new_was_read_stays_as_it_was_put(
+    server: MemoryCalendarServer, account: CalendarAccount, meanwhile: dict[str, Any]
+) -> None:
+    fill(server, 1)
+    synced(account)
+
+    def change(number: int) -> None:
+        Calendar.objects.update(last_synced_at=None, **meanwhile)
+
+    server.on_request = change
+    synced(account)
+    for calendar in Calendar.objects.values("last_synced_at", *meanwhile):
+        assert calendar == {"last_synced_at": None, **meanwhile}
 
 
 def test_one_changed_one_new_one_deleted_are_counted_as_such(
@@ -474,8 +506,8 @@ def test_request_that_arrives_as_the_worker_leaves_is_not_left_to_the_sweep(
     asked: list[SyncRun] = []
 
     def ask_before(lease: leases.Lease) -> None:
-        # After the second lease's look at what waits, and before it is given back: who rings now finds it taken.
-        if lease.fence == 2 and not asked:
+        # After the last look at what waits, and before the lease is given back: who rings now finds it taken.
+        if not asked:
             asked.append(syncs.start_for_account(account))
             assert engine.sync_account(account.pk) is None
         release(lease)
@@ -517,7 +549,7 @@ def test_due_account_that_cannot_be_tried_is_given_up_after_one_look(
 
     monkeypatch.setattr(leases, "release", counted)
     assert engine.sync_account(account.pk, due_at=timezone.now()) is not None
-    assert len(looks) == 2
+    assert len(looks) == 1
 
 
 def test_forced_refresh_reads_everything_and_writes_only_what_differs(
