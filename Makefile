@@ -4,6 +4,7 @@
 # make test    the whole suite: on SQLite, then on a real PostgreSQL and Valkey
 # make lint    ruff, mypy, import-linter, migrations, production settings
 # make check   lint and test
+# make faults  the long tries: killed workers, a thousand token rotations, many random histories; prints its seed
 # make bench   the benchmarks
 # make interop the feeds, read by programs that share no code with them
 # make clean   remove the demo's data and the record of what is installed
@@ -14,7 +15,7 @@ BIN := .venv/bin
 export PORT
 export SIMULATORS
 
-.PHONY: demo simulators test lint check bench interop setup clean
+.PHONY: demo simulators test lint check faults bench interop setup clean
 
 demo: .venv/demo.stamp
 	@exec $(BIN)/python -m config.demo
@@ -29,6 +30,9 @@ lint: .venv/dev.stamp
 	@exec $(BIN)/python -m tests.lint
 
 check: lint test
+
+faults: .venv/dev.stamp
+	@exec $(BIN)/python -m tests.faults
 
 bench: .venv/dev.stamp
 	@exec $(BIN)/python -m tests.benchmarks

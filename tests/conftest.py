@@ -1,5 +1,6 @@
 """Fixtures for every test, and the marks that tests get by themselves."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,9 @@ from icsfeeds import accesses, guessing, lookup, publication
 
 # The same examples in every run, and no judgement by the clock.
 hypothesis_settings.register_profile("suite", deadline=None, derandomize=True, print_blob=True)
-hypothesis_settings.load_profile("suite")
+# `make faults`: others each time, by the seed that it prints.
+hypothesis_settings.register_profile("faults", deadline=None, derandomize=False, print_blob=True, database=None)
+hypothesis_settings.load_profile("faults" if "FAULT_RUNS" in os.environ else "suite")
 
 pytest_plugins = ["tests.cast"]
 

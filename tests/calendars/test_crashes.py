@@ -11,34 +11,14 @@ from time_machine import travel
 
 from busyblocks.models import BusyBlock
 from calendars.models import SyncRun
-from calendars.services import runs, syncs
-from calendars.sync import engine, health, listing, mirror
-from calendars.sync import lease as leases
-from calendars.sync.spool import Spool
+from calendars.services import syncs
+from calendars.sync import engine, mirror
+from tests.calendars.crashes import STEPS, WAYS, Killed, dies_before
 from tests.calendars.mirror import MEMORY, MONDAY, ledger, mirrored_account
 from tests.contracts import memory
 from tests.contracts.memory import MemoryCalendarServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Killed(BaseException):
-    """No handler of the engine's catches it, as none catches SIGKILL."""
-
-
-def dies_before(step: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        raise Killed
-
-    return wrapped
-
-
-def dies_after(step: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        step(*args, **kwargs)
-        raise Killed
-
-    return wrapped
 
 
 @pytest.fixture
@@ -53,21 +33,8 @@ def server(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> MemoryCal
     return server
 
 
-@pytest.mark.parametrize("when", [dies_before, dies_after])
-@pytest.mark.parametrize(
-    ("where", "step"),
-    [
-        (runs, "take_up"),
-        (listing, "reconcile"),
-        (Spool, "add"),
-        (mirror, "apply"),
-        (mirror, "_count"),
-        (mirror, "_write"),
-        (health, "settle"),
-        (runs, "close"),
-        (leases, "release"),
-    ],
-)
+@pytest.mark.parametrize("when", WAYS)
+@pytest.mark.parametrize(("where", "step"), STEPS)
 def test_next_worker_finishes_what_a_killed_one_began(
     server: MemoryCalendarServer,
     monkeypatch: pytest.MonkeyPatch,

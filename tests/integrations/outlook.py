@@ -3,11 +3,16 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import time_machine
+from django.conf import settings as django_settings
+from django.utils import timezone
 from pytest_django import Settings
 
 from busyblocks.entries import Entry
+from calendars.models import CalendarAccount
+from calendars.oauth import Tokens
 from calendars.providers import (
     Answer,
     CalendarState,
@@ -20,11 +25,14 @@ from calendars.providers import (
     ReconnectNeeded,
     Snapshot,
 )
+from calendars.services import accounts
 from calendars.sync.plan import StoredRow, last_words, plan
 from integrations.outlook.provider import OutlookProvider
-from tests.contracts.contract import Read
+from tenancy.models import CrmUser
+from tests.contracts.contract import ALICE, Read
 from tests.simulators.graph import GraphSimulator
 from tests.simulators.graph.mailbox import Window
+from tests.simulators.graph.signin import CLIENT_ID, CLIENT_SECRET
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 FAR_AND_WIDE = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -37,6 +45,28 @@ def simulated_graph(settings: Settings, *, page_size: int = 50) -> Iterator[Grap
         settings.OUTLOOK_API_URL = graph.api_url
         graph.alice.add_calendar("work")
         yield graph
+
+
+def where(graph: GraphSimulator) -> dict[str, Any]:
+    """Settings of the service that take the simulator for Microsoft."""
+    registered = {
+        "authorize_url": graph.sign_in.authorize_url,
+        "token_url": graph.sign_in.token_url,
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+    }
+    oauth = {**django_settings.OAUTH, "outlook": {**django_settings.OAUTH["outlook"], **registered}}
+    return {"OUTLOOK_API_URL": graph.api_url, "OAUTH": oauth}
+
+
+def connected(graph: GraphSimulator, owner: CrmUser) -> CalendarAccount:
+    """alice's account, as after she came back from Microsoft's page."""
+    tokens = Tokens(
+        access_token=graph.sign_in.access_token(),
+        refresh_token=graph.sign_in.refresh_token(),
+        expires_at=timezone.now() + timedelta(hours=1),
+    )
+    return accounts.connect(owner, provider="outlook", email=ALICE, tokens=tokens, now=timezone.now())
 
 
 def no_new_token(refused: str) -> str:

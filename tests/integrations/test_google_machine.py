@@ -1,38 +1,21 @@
 """Whatever is edited, and wherever it fails: once the faults stop, one sync makes the ledger what the calendar is."""
 
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-import time_machine
-from django.conf import settings
-from django.test import override_settings
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, precondition, rule
 
-from busyblocks.models import BusyBlock
-from calendars.models import CalendarAccount
-from calendars.services import runs
-from calendars.sync import health, mirror
-from calendars.sync import lease as leases
-from tenancy.models import Company, CrmUser
-from tests.calendars.mirror import synced
 from tests.contracts.contract import ALICE
-from tests.integrations.google import NOW, connected, rows, where
+from tests.integrations.google import NOW, connected, where
+from tests.integrations.machine import AWAY, SERIES, SINGLES, STARTS, TITLES, Key, MirrorMachine, near, try_histories
 from tests.proxy import Canned
 from tests.simulators.base import Fault, as_html, cut_off, reset, truncated, without
 from tests.simulators.google import GoogleSimulator, dates, error, timed
 from tests.simulators.google.events import JSON, instance_id, original_of, span
 
 ZONE = "Europe/Berlin"
-SINGLES = st.sampled_from(["lunch", "party", "dentist"])
-SERIES = st.sampled_from(["standup", "review"])
-TITLES = st.sampled_from(["One", "Two", "Three"])
-STARTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 2, 1)).map(lambda at: f"{at:%Y-%m-%dT%H:00}")
-AWAY = st.sampled_from(["2019-05-05T10:00", "2033-05-05T10:00"])
 WEEKS = st.integers(0, 8)
 FAULTS: list[Fault] = [
     error(401, "authError"),
@@ -49,36 +32,19 @@ FAULTS: list[Fault] = [
     as_html,
     without("nextSyncToken"),
 ]
-STEPS: list[tuple[Any, str]] = [(mirror, "apply"), (mirror, "_count"), (health, "settle"), (runs, "close")]
-STEPS += [(leases, "release")]
 
 
-class Killed(BaseException):
-    """What a kill is like from inside."""
-
-
-class Google(RuleBasedStateMachine):
-    """Edits, faults, kills and syncs in any order, at times in the middle of a sync. One calendar, real engine."""
+class Google(MirrorMachine):
+    began = NOW
 
     @initialize(sizes=st.lists(st.integers(0, 3), max_size=6), last_first=st.booleans())
     def begin(self, sizes: list[int], last_first: bool) -> None:
-        self.stack = ExitStack()
-        self.clock = self.stack.enter_context(time_machine.travel(NOW, tick=False))
-        self.google = self.stack.enter_context(GoogleSimulator())
-        self.stack.enter_context(override_settings(OUTBOUND_ALLOWED_HOSTS=["127.0.0.1"], **where(self.google)))
+        self.google = GoogleSimulator()
         self.google.add_account(ALICE, time_zone=ZONE)
         self.google.calendars.page_sizes = sizes
         if last_first:
             self.google.calendars.order = lambda event: ("recurringEventId" not in event, event["id"])
-        company = Company.objects.create(url_id="acme")
-        user = CrmUser.objects.create(company=company, unique_id="alice", email=ALICE)
-        self.account = connected(self.google, user)
-
-    def teardown(self) -> None:
-        if hasattr(self, "stack"):
-            self.stack.close()
-            CrmUser.objects.all().delete()
-            Company.objects.all().delete()
+        self.begin_with(self.google, where, connected)
 
     # Edits ----------------------------------------------------------------------------------------------------------
 
@@ -161,50 +127,6 @@ class Google(RuleBasedStateMachine):
     def time_passes(self, days: int) -> None:
         self.clock.shift(timedelta(days=days))
 
-    # Syncs ----------------------------------------------------------------------------------------------------------
-
-    @rule()
-    def sync_as_it_comes(self) -> None:
-        self.watched(lambda: synced(self.account))
-
-    @rule(step=st.sampled_from(STEPS))
-    def sync_until_killed(self, step: tuple[Any, str]) -> None:
-        def killed(*arguments: Any, **facts: Any) -> None:
-            raise Killed
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(*step, killed)
-            try:
-                self.watched(lambda: synced(self.account))
-            except Killed:
-                # Until another worker may take it up.
-                self.clock.shift(settings.SYNC_LEASE + timedelta(seconds=1))
-
-    @rule()
-    def sync_undisturbed(self) -> None:
-        self.google._planned.clear()
-        CalendarAccount.objects.filter(pk=self.account.pk).update(vendor_retry_at=None, connected=True)
-        verdict = self.watched(lambda: synced(self.account))
-        # A missing calendar, and deletions that the brake holds, need a second look ten minutes later.
-        for _ in range(3):
-            if verdict.succeeded:
-                break
-            self.clock.shift(timedelta(minutes=11))
-            verdict = self.watched(lambda: synced(self.account))
-        assert verdict.succeeded, verdict
-        assert self.mirrored() == self.truth()
-        assert self.taken_out() == self.really_taken_out()
-
-    def watched(self, sync: Any) -> Any:
-        """No sync deletes what still exists inside the window."""
-        # A read that began in the moment of the last one would take its rows for its own.
-        self.clock.shift(timedelta(seconds=1))
-        before = set(rows(self.account))
-        try:
-            return sync()
-        finally:
-            assert not {key for key in before - set(rows(self.account)) if key in self.truth()}
-
     def lives(self, name: str) -> bool:
         return name in self.google.calendars.events(ALICE) and not self.is_gone(name)
 
@@ -220,7 +142,7 @@ class Google(RuleBasedStateMachine):
 
     # What there should be ---------------------------------------------------------------------------------------------
 
-    def truth(self) -> dict[tuple[str, str], tuple[str, datetime]]:
+    def truth(self) -> dict[Key, tuple[Any, ...]]:
         """What lives inside every window that there may have been."""
         events = self.google.calendars.events(ALICE)
         return {
@@ -229,23 +151,19 @@ class Google(RuleBasedStateMachine):
             if event["status"] != "cancelled" and inside(event)
         }
 
-    def mirrored(self) -> dict[tuple[str, str], tuple[str, datetime]]:
-        found = BusyBlock.objects.filter(origin__calendar__account=self.account).exclude(status="cancelled")
+    def mirrored(self) -> dict[Key, tuple[Any, ...]]:
         return {
             (row.external_event_id, row.recurrence_id): (row.title, row.start_time)
-            for row in found
-            if datetime.now(UTC) - timedelta(days=80) < row.start_time < datetime.now(UTC) + timedelta(days=390)
-            or row.recurring
+            for row in self.rows()
+            if row.status != "cancelled" and (row.recurring or near(row.start_time))
         }
 
-    def taken_out(self) -> set[tuple[str, str]]:
-        """Instances that the ledger takes out of a series it has."""
-        found = rows(self.account)
-        return {key for key, row in found.items() if row.status == "cancelled" and (key[0], "") in found}
-
-    def really_taken_out(self) -> set[tuple[str, str]]:
+    def check(self) -> None:
+        """Instances are taken out of the series that the ledger has, and of no other."""
         events = self.google.calendars.events(ALICE).values()
-        return {key_of(event) for event in events if event["status"] == "cancelled"}
+        really = {key_of(event) for event in events if event["status"] == "cancelled"}
+        taken_out = {(row.external_event_id, row.recurrence_id) for row in self.rows() if row.status == "cancelled"}
+        assert {key for key in taken_out if (key[0], "") in self.keys()} == really
 
 
 def instance_at(week: int) -> str:
@@ -266,13 +184,10 @@ def start_of(event: JSON) -> datetime:
 
 
 def inside(event: JSON) -> bool:
-    now = datetime.now(UTC)
-    start, _ = span(event, str(ZoneInfo(ZONE)))
-    return "recurrence" in event or now - timedelta(days=80) < start < now + timedelta(days=390)
+    start, _ = span(event, ZONE)
+    return "recurrence" in event or near(start)
 
 
 @pytest.mark.django_db
 def test_ledger_becomes_what_the_calendar_is() -> None:
-    run_state_machine_as_test(
-        Google, settings=hypothesis_settings(max_examples=40, stateful_step_count=25, deadline=None)
-    )
+    try_histories(Google, examples=12)

@@ -8,14 +8,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from calendars.models import CalendarAccount
-from calendars.services import accounts
-from calendars.services.accounts import Tokens
 from tenancy.models import CrmUser
 from tests.calendars.mirror import ledger, synced, titles
-from tests.integrations.outlook import simulated_graph
+from tests.integrations.outlook import connected, simulated_graph, where
 from tests.simulators.graph import GraphSimulator
 from tests.simulators.graph.server import error, throttled
-from tests.simulators.graph.signin import CLIENT_ID, CLIENT_SECRET
 
 pytestmark = pytest.mark.django_db
 
@@ -23,8 +20,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def graph(settings: Settings) -> Iterator[GraphSimulator]:
     with simulated_graph(settings, page_size=4) as running:
-        registered = {"token_url": running.sign_in.token_url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        settings.OAUTH = {**settings.OAUTH, "outlook": {**settings.OAUTH["outlook"], **registered}}
+        for name, value in where(running).items():
+            setattr(settings, name, value)
         running.alice.put_series("work", "standup", "2026-03-02T09:00", count=6, subject="Standup")
         running.alice.put("work", "lunch", "2026-03-20T12:00", subject="Lunch")
         yield running
@@ -32,12 +29,7 @@ def graph(settings: Settings) -> Iterator[GraphSimulator]:
 
 @pytest.fixture
 def account(alice: CrmUser, graph: GraphSimulator) -> CalendarAccount:
-    tokens = Tokens(
-        access_token=graph.sign_in.access_token(),
-        refresh_token=graph.sign_in.refresh_token(),
-        expires_at=timezone.now() + timedelta(hours=1),
-    )
-    return accounts.connect(alice, provider="outlook", email="alice@acme.example", tokens=tokens, now=timezone.now())
+    return connected(graph, alice)
 
 
 def test_first_sync_mirrors_instances_and_single_events(account: CalendarAccount) -> None:
