@@ -54,3 +54,12 @@ class BlockIsMirrored(LedgerError):
 
     def __init__(self, where: str) -> None:
         super().__init__(f"This busy block cannot be changed here: {where}.")
+
+
+class InstanceUnknown(LedgerError):
+    """The series has no such instance, or has it no more."""
+
+    code = "instance_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("The series has no such instance.")

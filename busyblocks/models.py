@@ -223,6 +223,11 @@ class BusyBlock(models.Model):
                 condition=~Q(meeting_key=""),
                 name="meeting_writes_one_row_per_user",
             ),
+            models.UniqueConstraint(
+                fields=["user", "uid", "recurrence_id"],
+                condition=Q(origin=None, meeting_key="") & ~Q(uid="") & ~Q(recurrence_id=""),
+                name="instance_by_hand_has_one_override",
+            ),
         ]
         indexes = [
             # Free/busy and lists of a span: single blocks by the end of the span.

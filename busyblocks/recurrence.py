@@ -65,7 +65,7 @@ def check_entry(entry: Entry) -> None:
     """Raises `RuleRefused` or `UnknownZone`, with a reason, unless the entry's series can be expanded within bounds."""
     if len(entry.rdates) + len(entry.exdates) > MAX_DATES:
         raise RuleRefused(f"The series names more than {MAX_DATES} single dates.")
-    series = _Series(entry)
+    series = Series(entry)
     if series.rule and series.rule.count is not None and series.last_wall() is None:
         raise RuleRefused("COUNT is too high for this rule: its last instance cannot be found in reasonable time.")
 
@@ -78,7 +78,7 @@ def recurs_until(entry: Entry) -> datetime | None:
     if not entry.recurring:
         return entry.end_time
     try:
-        series = _Series(entry)
+        series = Series(entry)
         last = series.last_wall()
     except LedgerError:
         return None
@@ -100,6 +100,31 @@ def expand(
     """
     found = instances(entries, span, dates_in=dates_in, budget=budget)
     return sorted(found, key=lambda instance: (instance.start, instance.end, instance.recurrence_id))
+
+
+def named(entries: Sequence[Entry], recurrence_id: str, *, budget: Budget | None = None) -> Instance | None:
+    """The instance of one series that `recurrence_id` names, as it happens: an override's where there is one.
+
+    None where the series has no such instance, or no more: an EXDATE or a cancelled override took it away. Raises
+    `BudgetExceeded`, `RuleRefused`.
+    """
+    overrides = [entry for entry in entries if entry.recurrence_id]
+    for entry in overrides:
+        if entry.recurrence_id == recurrence_id:
+            if entry.status == EventStatus.CANCELLED:
+                return None
+            return Instance(entry.start_time, entry.end_time, entry.all_day, recurrence_id, entry)
+    moment = _parsed_or_none(recurrence_id)
+    if moment is None:
+        return None
+    start = moment if isinstance(moment, datetime) else datetime.combine(moment, time(), UTC)
+    span = Span(start, _later(start, timedelta(seconds=1)))
+    for master in entries:
+        if not master.recurrence_id and master.recurring:
+            for instance in _of_master(master, overrides, span, budget or Budget(SERIES_STEPS)):
+                if instance.recurrence_id == recurrence_id:
+                    return instance
+    return None
 
 
 def instances(
@@ -133,7 +158,7 @@ def _shows(instance: Instance, span: Span, dates_in: tzinfo) -> bool:
 
 def _of_master(master: Entry, overrides: list[Entry], span: Span, budget: Budget) -> Iterator[Instance]:
     """The instances of the master that no override replaces, near the span; THISANDFUTURE applied."""
-    series = _Series(master)
+    series = Series(master)
     taken = _Named(series, [entry.recurrence_id for entry in overrides])
     onward = [entry for entry in overrides if entry.this_and_future and _parsed_or_none(entry.recurrence_id)]
     forms = sorted((_Form(series, entry) for entry in onward), key=lambda form: form.since)
@@ -151,7 +176,7 @@ def _of_master(master: Entry, overrides: list[Entry], span: Span, budget: Budget
             yield form.of(instance)
 
 
-class _Series:
+class Series:
     """A master entry, read for expansion: its zone, its local start, how long each instance lasts."""
 
     def __init__(self, entry: Entry) -> None:
@@ -212,7 +237,7 @@ class _Series:
         longest = max([self.length, *lengths])
         after = self._wall_near(span.start, -longest - max(moves) - _DAY)
         until = self._wall_near(span.end, _DAY - min(moves))
-        for wall in self._walls(after, until, budget):
+        for wall in self.walls(after, until, budget):
             instance = self.at(wall)
             if instance not in excluded:
                 yield instance
@@ -223,19 +248,25 @@ class _Series:
     def _wall_near(self, moment: datetime, by: timedelta) -> datetime:
         return zones.to_wall(_later(moment, by), self.zone)
 
-    def _walls(self, after: datetime, until: datetime, budget: Budget) -> Iterator[datetime]:
+    def walls(self, after: datetime, until: datetime, budget: Budget) -> Iterator[datetime]:
+        """The wall times in [after, until] that the rule yields, ascending; DTSTART's alone where there is no rule."""
         if self.rule is None:
             if after <= self.first <= until:
                 yield self.first
             return
+        if self.ends_before_it_begins:
+            return
         last = self._until_wall()
-        if last is not None and last < self.first:
-            # A rule that ends before it begins leaves DTSTART, which is always an instance.
-            last = self.first
         until = until if last is None else min(until, last)
         for wall in rules.walk(self.rule, self.first, after=after, until=until, budget=budget):
             if wall == self.first or not self._is_after_until(wall):
                 yield wall
+
+    @property
+    def ends_before_it_begins(self) -> bool:
+        """Whether UNTIL lies before DTSTART, as calendars write a series of which nothing is left: no time."""
+        last = self._until_wall()
+        return last is not None and (last < self.first or self._is_after_until(self.first))
 
     def _until_wall(self) -> datetime | None:
         """The rule's UNTIL as a wall time, inclusive; for an instant up to a day later, the instant itself decides."""
@@ -265,7 +296,7 @@ class _Series:
             return max(self.first, bound) if bound else None
         if self.rule.count is None:
             return None
-        walls = self._walls(self.first, LATEST.replace(tzinfo=None), Budget(SERIES_STEPS))
+        walls = self.walls(self.first, LATEST.replace(tzinfo=None), Budget(SERIES_STEPS))
         try:
             return deque(walls, maxlen=1).pop()
         except BudgetExceeded:
@@ -311,7 +342,7 @@ class _Series:
 class _Named:
     """Instances of a series that EXDATEs or RECURRENCE-IDs name: by instant, or by their local date."""
 
-    def __init__(self, series: _Series, texts: Iterable[str]) -> None:
+    def __init__(self, series: Series, texts: Iterable[str]) -> None:
         self.series = series
         self.texts = frozenset(texts)
         if series.entry.all_day:
@@ -329,7 +360,7 @@ class _Named:
         return bool(self.dates) and _date_text(zones.to_wall(instance.start, self.series.zone)) in self.dates
 
 
-def _day_named(series: _Series, text: str) -> str:
+def _day_named(series: Series, text: str) -> str:
     """ "20260320" for whatever names an all-day instance; what names none stays as it is."""
     try:
         return _date_text(series.date_of(_parsed(text)))
@@ -340,7 +371,7 @@ def _day_named(series: _Series, text: str) -> str:
 class _Form:
     """A THISANDFUTURE override: from `since` on, the master's instances move and last as it does (§3.2.13)."""
 
-    def __init__(self, series: _Series, entry: Entry) -> None:
+    def __init__(self, series: Series, entry: Entry) -> None:
         self.series, self.entry = series, entry
         self.zone: tzinfo = UTC if entry.all_day else zones.zone(entry.time_zone or "UTC")
         moment = _parsed(entry.recurrence_id)

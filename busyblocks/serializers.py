@@ -23,7 +23,8 @@ from busyblocks.fields import (
 from busyblocks.freebusy import Period
 from busyblocks.models import BusyBlock, FreeBusyType, Transparency
 from busyblocks.moments import Moment
-from busyblocks.recurrence import check_entry
+from busyblocks.recurrence import Series, check_entry
+from busyblocks.series import Scope
 from busyblocks.shown import Shown, series_ids
 from tenancy.serializers import UTCDateTimeField, utc_text
 
@@ -68,6 +69,12 @@ class BusyBlockSerializer(serializers.ModelSerializer):
     uid = WordsField(read_only=True)
     busy_type = serializers.CharField(source="fbtype", read_only=True)
     read_only = serializers.SerializerMethodField(help_text="Mirrored, or a meeting's: change it at its source.")
+    scope = WordField(
+        choices=Scope.choices,
+        required=False,
+        write_only=True,
+        help_text="Of a change told of one instance: this one alone, all following too, or all of the series.",
+    )
     metadata = MetadataField(required=False, allow_null=True)
     payload = serializers.JSONField(source="metadata", read_only=True)
     created_at = UTCDateTimeField(read_only=True)
@@ -104,6 +111,7 @@ class BusyBlockSerializer(serializers.ModelSerializer):
             "uid",
             "busy_type",
             "read_only",
+            "scope",
             "payload",
             "metadata",
             "created_at",
@@ -163,7 +171,9 @@ class BusyBlockSerializer(serializers.ModelSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """What the services take: `entry`, and `source`, `source_id`, `metadata` where they were given."""
-        before = entry_of(self.instance) if isinstance(self.instance, BusyBlock) else None
+        before = self.context.get("before")
+        if before is None and isinstance(self.instance, BusyBlock):
+            before = entry_of(self.instance)
         others: dict[str, Any] = {name: attrs[name] for name in ("source", "source_id") if name in attrs}
         if "metadata" in attrs:
             others["metadata"] = attrs["metadata"] or {}
@@ -252,10 +262,14 @@ def _recurrence(attrs: Mapping[str, Any], entry: Entry, tz: tzinfo) -> Entry:
         raise serializers.ValidationError({"recurrence_rule": "A recurring block needs a recurrence rule."})
     if not entry.recurring:
         return replace(entry, exdates=())
+    if entry.recurrence_id:
+        raise serializers.ValidationError({"recurrence_rule": "One instance of a series does not itself recur."})
     try:
         check_entry(entry)
     except RuleRefused as error:
         raise serializers.ValidationError({"recurrence_rule": error.reason}) from None
+    if Series(entry).ends_before_it_begins:
+        raise serializers.ValidationError({"recurrence_rule": "UNTIL lies before start_time: nothing would recur."})
     return entry
 
 

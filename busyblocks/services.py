@@ -1,14 +1,17 @@
 """Busy blocks written by hand: made, changed and taken away, each with the revision of its user in one transaction."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from busyblocks.entries import ENTRY_COLUMNS, Entry
+from busyblocks import overrides
+from busyblocks.entries import ENTRY_COLUMNS, Entry, entry_of
 from busyblocks.errors import BlockIsMirrored
 from busyblocks.families import Key
 from busyblocks.models import BusyBlock, Source
@@ -28,10 +31,12 @@ def create(
     source: str = Source.MANUAL,
     source_id: str = "",
     metadata: dict[str, Any] | None = None,
+    unique_id: UUID | None = None,
     now: datetime,
 ) -> BusyBlock:
     """A new row of the user. Its UID is made from its public id, so that every feed names it the same for ever."""
     block = BusyBlock(company_id=user.company_id, user=user, source=source or Source.MANUAL, source_id=source_id)
+    block.unique_id = unique_id or block.unique_id
     block.metadata = metadata or {}
     _take(block, entry)
     block.uid = f"{block.unique_id}@{urlsplit(settings.PUBLIC_URL).hostname or 'localhost'}"
@@ -50,10 +55,60 @@ def change(
     metadata: dict[str, Any] | None = None,
     now: datetime,
 ) -> BusyBlock:
-    """The row as `entry` says it is now; what is None stays. Raises `BlockIsMirrored`."""
+    """The row as `entry` says it is now; what is None stays. Raises `BlockIsMirrored`, `BudgetExceeded`.
+
+    The overrides and EXDATEs of a series go along with the instances that they name; an override of an instance that
+    the series no longer has goes away. The caller holds the row's lock where others may change it at the same time.
+    """
     check_editable(block)
     before = _series(block)
-    _take(block, entry)
+    with transaction.atomic():
+        if before and not block.recurrence_id:
+            entry = overrides.carry(block, entry)
+        _take(block, entry)
+        return _save(block, before, source=source, source_id=source_id, metadata=metadata, now=now)
+
+
+def override(
+    master: BusyBlock,
+    entry: Entry,
+    *,
+    source: str | None = None,
+    source_id: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    now: datetime,
+) -> BusyBlock:
+    """The one instance that `entry.recurrence_id` names, as `entry` says; its row, new or changed.
+
+    The caller holds the lock of the master's row. Raises `BlockIsMirrored`.
+    """
+    check_editable(master)
+    entry = replace(entry, external_event_id=master.external_event_id)
+    row = overrides.of(master).filter(recurrence_id=entry.recurrence_id).first()
+    if row is not None:
+        _take(row, entry)
+        return _save(row, _series(row), source=source, source_id=source_id, metadata=metadata, now=now)
+    row = BusyBlock(company_id=master.company_id, user_id=master.user_id, uid=master.uid)
+    row.recurrence_id = entry.recurrence_id
+    row.source = master.source if source is None else source or Source.MANUAL
+    row.source_id = master.source_id if source_id is None else source_id
+    row.metadata = master.metadata if metadata is None else metadata
+    _take(row, entry)
+    with transaction.atomic():
+        row.save(force_insert=True)
+        revised(row.user_id, at=now, series=_series(row))
+    return row
+
+
+def _save(
+    block: BusyBlock,
+    before: set[Key],
+    *,
+    source: str | None,
+    source_id: str | None,
+    metadata: dict[str, Any] | None,
+    now: datetime,
+) -> BusyBlock:
     block.source = block.source if source is None else source or Source.MANUAL
     block.source_id = block.source_id if source_id is None else source_id
     block.metadata = block.metadata if metadata is None else metadata
@@ -66,13 +121,25 @@ def change(
     return block
 
 
+def touch(block: BusyBlock, *, now: datetime) -> BusyBlock:
+    """Tell of a change in the overrides of a series, whose own row is as it was."""
+    revised(block.user_id, at=now, series=_series(block))
+    return block
+
+
 def delete(block: BusyBlock, *, now: datetime) -> None:
-    """The row is gone. Raises `BlockIsMirrored`."""
+    """The row is gone, of a series its overrides too; of an override, its instance. Raises `BlockIsMirrored`."""
     check_editable(block)
     series = _series(block)
     with transaction.atomic():
+        master = overrides.master_of(block)
+        if series and not block.recurrence_id:
+            overrides.of(block).delete()
         block.delete()
         revised(block.user_id, at=now, series=series)
+        if master is not None:
+            entry = entry_of(master)
+            change(master, replace(entry, exdates=(*entry.exdates, block.recurrence_id)), now=now)
 
 
 def check_editable(block: BusyBlock) -> None:

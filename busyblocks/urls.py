@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         f"{_USER}/busy_blocks/<str:id>",
         BusyBlockViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
     ),
+    path(f"{_USER}/busy_blocks/<str:id>/restore", BusyBlockViewSet.as_view({"post": "restore"})),
     path(f"{_USER}/free_busy", FreeBusyViewSet.as_view({"get": "retrieve"})),
     path(f"{_USER}/free_busy.ifb", FreeBusyTextViewSet.as_view({"get": "retrieve"})),
     path(

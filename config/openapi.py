@@ -33,6 +33,7 @@ _VERBS = {
     "recover": "recover",
     "ask": "ask",
     "rotate": "rotate",
+    "restore": "restore",
 }
 _REFUSALS = ("401", "403", "404", "422", "429", "4XX", "5XX")
 _STATUSES = {"create": "201", "destroy": "204"}
@@ -89,7 +90,7 @@ class DocumentSchema(AutoSchema):
         return found
 
     def _get_request_body(self, direction: Direction = "request") -> dict[str, Any] | None:
-        if self.method not in {"POST", "PUT", "PATCH"} or self.view.action == "rotate":
+        if self.method not in {"POST", "PUT", "PATCH"} or self.view.action in {"rotate", "restore"}:
             return None
         named = BODIES.get(self._key())
         component = self.resolve_serializer(import_string(named) if named else self._get_serializer(), direction)

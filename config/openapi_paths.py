@@ -70,6 +70,13 @@ _EXPAND = {
     "schema": {"type": "string", "enum": ["true", "false"]},
 }
 
+_SCOPE = {
+    "in": "query",
+    "name": "scope",
+    "description": "Of an instance of a series, what goes: this one (as without a word), all following too, or all.",
+    "schema": {"type": "string", "enum": ["this", "following", "all"]},
+}
+
 # By view and action: the operation's name, where "create sync run" would not say it.
 OPERATIONS = {
     ("UserSyncViewSet", "create"): "sync_user_calendar",
@@ -97,6 +104,7 @@ TEXTS = {
 # By view and action: parameters beside those of the path, the page and the viewset's filters.
 PARAMETERS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("BusyBlockViewSet", "list"): [*_span(required=False), _ZONE, _EXPAND],
+    ("BusyBlockViewSet", "destroy"): [_SCOPE],
     ("FreeBusyViewSet", "retrieve"): [*_span(required=True), _ZONE],
     ("FreeBusyTextViewSet", "retrieve"): [*_span(required=True), _ZONE],
     ("MeetingViewSet", "list"): _span(required=False),

@@ -11,7 +11,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from busyblocks.errors import LedgerError
+from busyblocks.errors import InstanceUnknown, LedgerError, RuleRefused
 from calendars.errors import CalendarsError
 from calendars.oauth import AuthorizationRefused
 from calendars.providers import BadProviderData, ProviderError
@@ -83,6 +83,11 @@ def _answer(error: Exception, context: dict[str, Any]) -> Response:
             return Response({"errors": _fields(error.detail, in_query=reading)}, status=422)
         case CalendarsError():
             pointer = f"/data/attributes/{error.field}" if error.field else "/data"
+            return _one(document(422, error.code, "Validation Error", str(error), pointer=pointer))
+        case InstanceUnknown():
+            return _one(not_found(getattr(view, "resource_name", None) or "resource"))
+        case RuleRefused():
+            pointer = "/data/attributes/recurrence_rule"
             return _one(document(422, error.code, "Validation Error", str(error), pointer=pointer))
         case LedgerError():
             return _one(document(422, error.code, "Validation Error", str(error)))

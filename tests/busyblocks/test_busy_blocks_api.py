@@ -109,8 +109,8 @@ def test_every_attribute_is_there(api: APIClient) -> None:
     assert set(_attributes(api.post(BLOCKS, DOCUMENTED))) == {
         "unique_id", "user_unique_id", "title", "description", "start_time", "end_time", "all_day", "start_date",
         "end_date", "time_zone", "recurring", "recurrence_rule", "exdates", "rdates", "recurrence_id",
-        "series_unique_id", "transparency", "status", "event_status", "enabled", "location", "source", "source_id", "external_event_id", "uid",
-        "busy_type", "read_only", "payload", "metadata", "created_at", "updated_at",
+        "series_unique_id", "transparency", "status", "event_status", "enabled", "location", "source", "source_id",
+        "external_event_id", "uid", "busy_type", "read_only", "payload", "metadata", "created_at", "updated_at",
     }  # fmt: skip
 
 

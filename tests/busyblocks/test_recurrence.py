@@ -63,7 +63,9 @@ ENDS = [
     ("UNTIL as local time is inclusive", "UNTIL=20260304T090000", ["03-02", "03-03", "03-04"]),
     ("and a second before excludes it, too", "UNTIL=20260304T085959", ["03-02", "03-03"]),
     ("UNTIL as a date takes in that day", "UNTIL=20260304", ["03-02", "03-03", "03-04"]),
-    ("UNTIL before DTSTART leaves DTSTART", "UNTIL=20250101", ["03-02"]),
+    ("UNTIL before DTSTART leaves nothing", "UNTIL=20250101", []),
+    ("and so it does a second before it", "UNTIL=20260302T075959Z", []),
+    ("UNTIL at DTSTART leaves it", "UNTIL=20260302T080000Z", ["03-02"]),
     ("COUNT=1 is DTSTART", "COUNT=1", ["03-02"]),
 ]
 

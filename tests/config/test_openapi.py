@@ -121,6 +121,14 @@ def test_every_operation_answers_as_described(client, acme, alice):
     ask("get", f"{USER}/busy_blocks", status=200)
     ask("get", f"{USER}/busy_blocks/{block}", status=200)
     ask("put", f"{USER}/busy_blocks/{block}", {"title": "Late lunch"}, status=200)
+    daily = {**BLOCK, "recurrence_rule": "FREQ=DAILY"}
+    series = ask("post", f"{USER}/busy_blocks", daily, status=201).json()["data"]["id"]
+    ask("get", f"{USER}/busy_blocks?expand=true&start_time=2026-02-20&end_time=2026-02-25", status=200)
+    instance = f"{USER}/busy_blocks/{series}_20260222T120000Z"
+    ask("get", instance, status=200)
+    ask("put", instance, {"title": "Late lunch", "scope": "this"}, status=200)
+    ask("post", f"{instance}/restore", status=200)
+    ask("delete", f"{instance}?scope=following", status=204)
     span = "start_time=2026-02-01T00:00:00Z&end_time=2026-03-01T00:00:00Z"
     free_busy = ask("get", f"{USER}/free_busy?{span}", status=200)
     assert free_busy.json()["data"]["attributes"]["periods"]
