@@ -10,9 +10,9 @@ django_application = get_wsgi_application()
 
 # The settings have to be read first.
 from config import env  # noqa: E402
-from icsfeeds.wsgi import NotModifiedFirst  # noqa: E402
+from icsfeeds.wsgi import FeedsFirst  # noqa: E402
 
-application = NotModifiedFirst(django_application)
+application = FeedsFirst(django_application)
 
 if env.problems:
     raise ImproperlyConfigured(" ".join(f"{problem.message} {problem.hint}" for problem in env.problems))

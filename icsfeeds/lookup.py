@@ -5,15 +5,15 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from time import monotonic
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import F, Func, Max, OuterRef, Subquery, Sum, TextField
-from django.db.models.sql.compiler import SQLCompiler
-from django.db.utils import InterfaceError, OperationalError
 
 from icsfeeds.errors import NoSuchFeed
 from icsfeeds.models import ICSToken
+from icsfeeds.statement import UNKNOWN, Statement
 from tenancy.models import Company, CrmUser
 
 _SUFFIX = ".ics"
@@ -111,30 +111,23 @@ def _is_called(company_pk: int, url_id: str) -> bool:
 def _row(digest: str, *, team: bool) -> tuple[Any, ...] | None:
     """The columns named below of the token with this digest."""
     connection: Any = connections[DEFAULT_DB_ALIAS]
-    compiler, sql, before, converters = _statement(connection.vendor, team)
-    if connection.connection is not None and not connection.in_atomic_block:
-        # Django would ask first whether a kept connection still lives. A query that failed can be asked again.
-        connection.health_check_done = True
     try:
-        found = _asked(sql, (*before, digest))
-    except (OperationalError, InterfaceError):
-        if connection.in_atomic_block:
-            raise
-        connection.close()
-        found = _asked(sql, (*before, digest))
-    rows: Any = compiler.apply_converters([found], converters) if found else ()
-    return next(iter(rows), None)
+        return _statement(connection.vendor, team).row(connection, digest)
+    finally:
+        _look_after(connection)
 
 
-def _asked(sql: str, parameters: tuple[Any, ...]) -> Any:
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(sql, parameters)
-        found: Any = cursor.fetchone()
-        return found
+def _look_after(connection: Any) -> None:
+    """What Django does at a request's end, which readers who are answered before Django's request never see."""
+    if connection.in_atomic_block:
+        return
+    too_old = connection.close_at is not None and monotonic() >= connection.close_at
+    if connection.errors_occurred or too_old:
+        connection.close_if_unusable_or_obsolete()
 
 
 @lru_cache(maxsize=4)
-def _statement(vendor: str, team: bool) -> tuple[SQLCompiler, str, tuple[Any, ...], Any]:
+def _statement(vendor: str, team: bool) -> Statement:
     """Built once: that takes longer than asking it. Joins would cost PostgreSQL more than the subquery."""
     owner = CrmUser.objects.filter(pk=OuterRef("user")).order_by()
     columns: tuple[Any, ...] = (
@@ -145,12 +138,7 @@ def _statement(vendor: str, team: bool) -> tuple[SQLCompiler, str, tuple[Any, ..
         members = _MEMBERS.objects.filter(icstoken_id=OuterRef("pk")).order_by().values("icstoken_id")
         revisions = members.annotate(all=Sum("crmuser__revision"), last=Max("crmuser__revised_at"))
         columns += (Subquery(revisions.values("all")), Subquery(revisions.values("last")))
-    query = ICSToken.objects.order_by().filter(digest="?").values_list(*columns).query
-    compiler = query.get_compiler(DEFAULT_DB_ALIAS)
-    sql, parameters = compiler.as_sql()
-    selected = [expression for expression, _, _ in compiler.select]
-    assert parameters[-1] == "?", parameters
-    return compiler, sql, parameters[:-1], compiler.get_converters(selected)
+    return Statement(ICSToken.objects.order_by().filter(digest=UNKNOWN).values_list(*columns))
 
 
 def forget() -> None:

@@ -50,10 +50,14 @@ def version_of(found: Found, *, now: datetime) -> Version | None:
 
 def edition_of(found: Found, version: Version | None, *, now: datetime) -> Edition:
     """The feed's body as its ledgers are now. version: as `version_of` says. Raises `NoSuchFeed`."""
-    body = _bodies.get(found.pk) if version is not None else None
-    if body is not None and version is not None and body.tag == version.tag:
-        return Edition(body, version)
-    return _made(found.pk, now=now)
+    body = prepared(found, version) if version is not None else None
+    return _made(found.pk, now=now) if body is None else Edition(body, version)
+
+
+def prepared(found: Found, version: Version) -> Joined | None:
+    """The body of this very version, where this process holds it; nothing is queried."""
+    body = _bodies.get(found.pk)
+    return body if body is not None and body.tag == version.tag else None
 
 
 def free_busy_of(found: Found, *, now: datetime) -> Edition:

@@ -41,8 +41,8 @@ class Version:
         if self.since is None:
             return None
         if now - self.since > _SETTLED:
-            return http_date(_next_second(self.since))
-        return http_date(int((self.since - _SETTLED).timestamp()))
+            return _written(_next_second(self.since))
+        return _written(int((self.since - _SETTLED).timestamp()))
 
     def is_known_to(self, if_none_match: str | None, if_modified_since: str | None) -> bool:
         """Whether a conditional request need not be answered in full (RFC 9110 §13.1.2, §13.1.3: weak comparison)."""
@@ -67,6 +67,9 @@ def key_of(state: str, day: date) -> str:
 @lru_cache(maxsize=1)
 def _basis() -> tuple[object, ...]:
     return (RENDERER_VERSION, installed("tzdata"), settings.FEED_PRODID, settings.FEED_MAX_AGE_SECONDS)
+
+
+_written = lru_cache(maxsize=4096)(http_date)
 
 
 def _next_second(moment: datetime) -> int:

@@ -63,9 +63,12 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
         elif request.method == "HEAD":
             response = StreamingHttpResponse((), content_type=CONTENT_TYPE)
         else:
+            body = publication.prepared(found, version) if version and edition is None else None
             edition = edition or publication.edition_of(found, version, now=now)
             version = edition.version
             response = _sent(edition.body, gzipped=gzipped)
+            # Of what is as it was there are too many, as of 304s.
+            response.unlogged = body is not None  # type: ignore[attr-defined]
     except NoSuchFeed:
         guessing.missed(address, now=second)
         return _not_found()

@@ -9,7 +9,7 @@ from django.core.wsgi import get_wsgi_application
 
 django = get_wsgi_application()
 
-from icsfeeds.wsgi import NotModifiedFirst  # noqa: E402  (Django has to be set up first)
+from icsfeeds.wsgi import FeedsFirst  # noqa: E402  (Django has to be set up first)
 
-application = NotModifiedFirst(django)
+application = FeedsFirst(django)
 settings.ROOT_URLCONF = "tests.benchmarks.urls"
