@@ -4,7 +4,8 @@ A token has 192 random bits, so no guess will ever be right: what is kept down h
 LIMIT wrong tokens within a minute an address is answered without a look into the database, but for tokens that were
 right lately, whoever asks with them, and for one new token a second: behind a shared address sit good readers too.
 
-All of it is this process's memory, and bounded: guessing writes no row, and one line a minute into the log.
+All of it is this process's memory, and bounded: guessing writes no row and no key, and from however many addresses it
+comes, one line a minute into the log.
 """
 
 import threading
@@ -27,12 +28,21 @@ log = structlog.get_logger("feed")
 class _Guesser:
     since: float
     missed: int = 0
-    refused: int = 0
     asked_at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Since the last line in the log."""
+
+    at: float = 0.0
+    missed: int = 0
+    refused: int = 0
 
 
 _guessers: OrderedDict[str, _Guesser] = OrderedDict()
 _right: OrderedDict[str, None] = OrderedDict()
+_tally = _Tally()
 _lock = threading.Lock()
 
 
@@ -47,10 +57,8 @@ def is_refused(address: str, digest: str, *, now: float) -> bool:
         if now - guesser.asked_at >= 1:
             guesser.asked_at = now
             return False
-        guesser.refused += 1
-        first = guesser.refused == 1
-    if first:
-        log.warning("feed_guessing_slowed", missed=LIMIT, seconds=WINDOW_SECONDS)
+        _tally.refused += 1
+    _tell(now)
     return True
 
 
@@ -65,6 +73,19 @@ def missed(address: str, *, now: float) -> None:
         _guessers.move_to_end(network)
         if len(_guessers) > _ADDRESSES_MOST:
             _guessers.popitem(last=False)
+        _tally.missed += 1
+    _tell(now)
+
+
+def _tell(now: float) -> None:
+    """The first wrong token is told of at once, and what follows it in one line a minute."""
+    with _lock:
+        if now - _tally.at < WINDOW_SECONDS:
+            return
+        missed, refused = _tally.missed, _tally.refused
+        _tally.at, _tally.missed, _tally.refused = now, 0, 0
+        networks = len(_guessers)
+    log.warning("feed_addresses_wrong", looked_up=missed, refused=refused, networks=networks)
 
 
 def was_right(digest: str) -> None:
@@ -81,3 +102,4 @@ def forget() -> None:
     with _lock:
         _guessers.clear()
         _right.clear()
+        _tally.at, _tally.missed, _tally.refused = 0.0, 0, 0

@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from typing import TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -23,8 +24,9 @@ GUARDS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-# Where `wsgi` leaves what it has looked up; None: there is no such feed.
+# Where `wsgi` leaves what it has found.
 FOUND = "icsfeeds.found"
+Response = TypeVar("Response", bound=HttpResponseBase)
 _REFUSES_GZIP = re.compile(r"q\s*=\s*0(?:\.0{0,3})?\s*\Z")
 
 
@@ -37,13 +39,11 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
     meta = request.META
     digest = lookup.digest_of(token)
     address, second = address_of(meta), now.timestamp()
-    if guessing.is_refused(address, digest, now=second):
-        return _too_many()
+    if FOUND not in meta and guessing.is_refused(address, digest, now=second):
+        return too_many()
     edition: publication.Edition | None
     try:
         found = meta[FOUND] if FOUND in meta else lookup.find(company_url_id, digest, now=now)
-        if found is None:
-            raise NoSuchFeed
         version = publication.version_of(found, now=now)
         if token.endswith(lookup.FREE_BUSY_SUFFIX):
             name, edition = "freebusy.ifb", publication.free_busy_of(found, now=now)
@@ -71,7 +71,7 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
             response.unlogged = body is not None  # type: ignore[attr-defined]
     except NoSuchFeed:
         guessing.missed(address, now=second)
-        return _not_found()
+        return not_found()
     headers = response.headers
     if gzipped and response.status_code != 304:
         headers["Content-Encoding"] = "gzip"
@@ -115,14 +115,17 @@ def _not_allowed() -> HttpResponseBase:
     return _guarded(response)
 
 
-def _not_found() -> HttpResponseBase:
+def not_found() -> HttpResponse:
     """One answer for every reason, in the words of any path that leads nowhere."""
     response = error_document(404, "not_found", "Resource Not Found", "The requested resource could not be found.")
     response["Cache-Control"] = "private, no-store"
+    # As below: they are counted, and told of once a minute (see `guessing`).
+    response.unlogged = True  # type: ignore[attr-defined]
     return _guarded(response)
 
 
-def _too_many() -> HttpResponseBase:
+def too_many() -> HttpResponse:
+    """To whom has guessed too often."""
     response = error_document(
         429, "rate_limit_exceeded", "Too Many Requests", "Too many addresses of feeds that do not exist; try later."
     )
@@ -133,7 +136,7 @@ def _too_many() -> HttpResponseBase:
     return _guarded(response)
 
 
-def _guarded(response: HttpResponseBase) -> HttpResponseBase:
+def _guarded(response: Response) -> Response:
     headers = response.headers
     for name, value in GUARDS.items():
         headers[name] = value

@@ -1,8 +1,9 @@
 """Feeds that are as they were, answered before Django's request is made: most of what a calendar server hears.
 
 A 304 is one query and ten headers, and a body that stands prepared in memory is one query more than its bytes;
-Django's request, response and signals would cost more than all of it. Everything else, and whatever is in any way
-unusual, goes the common way, where `views.feed` says the same.
+Django's request, response and signals would cost more than all of it. Whoever guesses is refused here too, for less
+than a reader costs. Everything else, and whatever is in any way unusual, goes the common way, where `views.feed` says
+the same.
 """
 
 import re
@@ -18,7 +19,7 @@ from django.http.request import split_domain_port, validate_host
 from icsfeeds import accesses, guessing, lookup, publication
 from icsfeeds.errors import NoSuchFeed
 from icsfeeds.urls import FEED
-from icsfeeds.views import CONTENT_TYPE, DISPOSITION, FOUND, GUARDS, takes_gzip
+from icsfeeds.views import CONTENT_TYPE, DISPOSITION, FOUND, GUARDS, not_found, takes_gzip, too_many
 from tenancy.clients import address_of
 
 _PATH = re.compile(FEED)
@@ -51,7 +52,7 @@ Answer = tuple[str, list[tuple[str, str]], list[bytes]]
 
 
 def _answer(environ: Environ) -> Answer | None:
-    """A 304, or a feed that is prepared; None where anything else is to be answered."""
+    """A 304, a feed that is prepared, or a refusal; None where anything else is to be answered."""
     path, method = environ["PATH_INFO"], environ.get("REQUEST_METHOD")
     match = _PATH.match(path[1:])
     if match is None or method not in {"GET", "HEAD"}:
@@ -65,19 +66,22 @@ def _answer(environ: Environ) -> Answer | None:
     plain = len(request_id) <= 128 and request_id.isascii() and request_id.replace("-", "").isalnum()
     if environ.get("QUERY_STRING") or not plain or not _serves(environ.get("HTTP_HOST", "")):
         return None
+    always = [*_GUARDS, _OPENER, ("X-Request-ID", request_id)]
+    if secure and settings.SECURE_HSTS_SECONDS:
+        always.append(("Strict-Transport-Security", _hsts()))
     now = datetime.now(UTC)
-    digest = lookup.digest_of(match["token"])
-    if guessing.is_refused(address_of(environ), digest, now=now.timestamp()):
-        return None
-    found: lookup.Found | None
+    digest, address = lookup.digest_of(match["token"]), address_of(environ)
+    if guessing.is_refused(address, digest, now=now.timestamp()):
+        return _refusal(429, always)
     try:
         found = lookup.find(match["company_url_id"], digest, now=now)
     except NoSuchFeed:
-        found = None
-    # The common way need not look again: a wrong token costs no more than a right one.
+        guessing.missed(address, now=now.timestamp())
+        return _refusal(404, always)
+    # The common way need not look again.
     environ[FOUND] = found
-    version = publication.version_of(found, now=now) if found is not None else None
-    if found is None or version is None:
+    version = publication.version_of(found, now=now)
+    if version is None:
         return None
     gzipped = takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", ""))
     body = b""
@@ -94,12 +98,8 @@ def _answer(environ: Environ) -> Answer | None:
         ("Cache-Control", f"private, max-age={settings.FEED_MAX_AGE_SECONDS}"),
         ("Vary", "Accept-Encoding"),
         ("Content-Disposition", DISPOSITION),
-        *_GUARDS,
-        _OPENER,
-        ("X-Request-ID", request_id),
+        *always,
     ]
-    if secure and settings.SECURE_HSTS_SECONDS:
-        headers.append(("Strict-Transport-Security", _hsts()))
     if modified := version.last_modified(now):
         headers.append(("Last-Modified", modified))
     if gzipped and not known:
@@ -109,6 +109,21 @@ def _answer(environ: Environ) -> Answer | None:
     accesses.note(found.pk, agent=environ.get("HTTP_USER_AGENT", ""), now=now)
     guessing.was_right(digest)
     return ("304 Not Modified" if known else "200 OK"), headers, [body]
+
+
+def _refusal(status: int, always: list[tuple[str, str]]) -> Answer:
+    line, headers, body = _refusals()[status]
+    return line, headers + always, body
+
+
+@lru_cache(maxsize=1)
+def _refusals() -> dict[int, Answer]:
+    """By status, as the common way words them; made once, because guessers ask without end."""
+    found = {}
+    for response in (not_found(), too_many()):
+        headers = [(name, value) for name, value in response.items() if name not in GUARDS]
+        found[response.status_code] = (f"{response.status_code} {response.reason_phrase}", headers, [response.content])
+    return found
 
 
 def _is_secure(environ: Environ) -> bool:

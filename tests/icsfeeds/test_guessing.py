@@ -1,16 +1,21 @@
 """Guessing: slowed down by address, without a row, without a line for each, and without harm to good readers."""
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 import structlog
 import time_machine
+from django.core.cache import caches
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from config import observability
 from icsfeeds import guessing, services
 from icsfeeds.models import ICSToken
+from icsfeeds.wsgi import FeedsFirst
+from tests.icsfeeds.test_wsgi import _connection_is_kept, ask  # noqa: F401  (the fixture is used by itself)
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
@@ -83,16 +88,53 @@ def test_behind_a_proxy_the_address_is_the_one_that_the_proxy_wrote(client, acme
     assert guess(client, "10.0.0.1", **{"X-Forwarded-For": "203.0.113.10"}).status_code == 404
 
 
-def test_guessing_writes_no_row_and_hardly_a_line(client, acme, monkeypatch):
-    # A logger that has written before is kept as it was, and would not be captured.
-    monkeypatch.setattr(observability, "log", structlog.get_logger("request"))
-    with structlog.testing.capture_logs() as logs, CaptureQueriesContext(connection) as queries:
-        for _ in range(500):
-            guess(client)
+def test_a_reader_who_was_let_through_is_not_refused_after_all(alice):
+    """Ahead of Django the one look-up of this second is taken; the feed is not prepared, so Django's view makes it."""
+    token = services.issue(alice)
+    application = FeedsFirst(WSGIHandler())
+    for _ in range(guessing.LIMIT):
+        guessing.missed("192.0.2.1", now=NOW.timestamp())
 
-    assert not [query for query in queries if not query["sql"].startswith("SELECT")]
-    # One line for each that was looked at, and one that says that the others were not.
-    assert len(logs) == guessing.LIMIT + 1 + 1
+    assert ask(application, token)[0] == "200 OK"
+
+
+@pytest.mark.parametrize("ahead_of_django", [True, False])
+def test_guessing_writes_no_row_no_key_and_one_line_a_minute(client, acme, clock, monkeypatch, ahead_of_django):
+    """Whatever the number of guesses, and of addresses that they come from."""
+    # A logger that has written before is kept as it was, and would not be captured.
+    for module in (observability, guessing):
+        monkeypatch.setattr(module, "log", structlog.get_logger(module.__name__))
+    keys = Mock(side_effect=AssertionError)
+    for verb in ("set", "add", "set_many", "incr"):
+        monkeypatch.setattr(type(caches["default"]), verb, keys)
+    application = FeedsFirst(WSGIHandler()) if ahead_of_django else WSGIHandler()
+    queries: list[str] = []
+
+    def note(execute, sql, params, many, context):
+        queries.append(sql)
+        return execute(sql, params, many, context)
+
+    # Not Django's own record of queries, which each request begins anew.
+    with structlog.testing.capture_logs() as logs, connection.execute_wrapper(note):
+        for number in range(500):
+            address = f"192.0.2.{number % 25}" if number % 2 else "198.51.100.1"
+            guessed(application, address)
+    clock.move_to(NOW + timedelta(minutes=1))
+    with structlog.testing.capture_logs() as later:
+        guessed(application, "192.0.2.1")
+
+    assert len(queries) == 250 + guessing.LIMIT + 1
+    assert not [query for query in queries if not query.startswith("SELECT")]
+    assert [(line["event"], line["looked_up"]) for line in logs] == [("feed_addresses_wrong", 1)]
+    (line,) = later
+    assert (line["looked_up"], line["refused"]) == (len(queries), 500 - len(queries))
+    assert not keys.called
+    assert ICSToken.objects.count() == 0
+
+
+def guessed(application, address: str) -> None:
+    status, _ = ask(application, ICSToken(encrypted_token=ICSToken.new_value()), REMOTE_ADDR=address)
+    assert status in {"404 Not Found", "429 Too Many Requests"}
 
 
 def test_what_is_remembered_of_addresses_is_bounded(monkeypatch):

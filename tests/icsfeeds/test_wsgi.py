@@ -11,7 +11,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 
 from busyblocks.models import BusyBlock
-from icsfeeds import accesses, pieces, publication, services
+from icsfeeds import accesses, guessing, pieces, publication, services
 from icsfeeds.models import ICSToken
 from icsfeeds.wsgi import FeedsFirst
 from tenancy.models import bump_revision
@@ -168,7 +168,6 @@ def test_an_old_body_never_goes_out_under_a_new_version(token, etag, alice, clie
     [
         {"REQUEST_METHOD": "POST"},
         {"QUERY_STRING": "download"},
-        {"PATH_INFO": "/calendars/globex/ics/nothing"},
         {"PATH_INFO": "/calendars/acme/ics/nothing\0"},
         {"PATH_INFO": "/health/live"},
         {"HTTP_HOST": "evil.example"},
@@ -178,6 +177,22 @@ def test_an_old_body_never_goes_out_under_a_new_version(token, etag, alice, clie
 )
 def test_whatever_is_unusual_goes_the_common_way(token, etag, environ):
     assert ask(FeedsFirst(nobody), token, **{"HTTP_IF_NONE_MATCH": etag, **environ})[0] == "501 The common way"
+
+
+@pytest.mark.parametrize("guesses", [0, 30], ids=["404", "429"])
+def test_it_refuses_in_the_words_of_the_common_way(token, settings, guesses):
+    settings.SECURE_HSTS_SECONDS = 60
+    given = {"PATH_INFO": f"/calendars/acme/ics/{ICSToken.new_value()}", "wsgi.url_scheme": "https"}
+    answers = []
+    for application in (FeedsFirst(nobody), WSGIHandler()):
+        guessing.forget()
+        for _ in range(guesses):
+            guessing.missed("192.0.2.1", now=NOW.timestamp())
+        guessing.is_refused("192.0.2.1", "", now=NOW.timestamp())
+        answers.append(ask_whole(application, token, **given))
+
+    assert answers[0] == answers[1]
+    assert answers[0][0] == ("429 Too Many Requests" if guesses else "404 Not Found")
 
 
 def test_what_is_to_be_redirected_to_https_is_not_answered_here(token, etag, settings):
