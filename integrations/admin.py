@@ -4,13 +4,14 @@ import json
 from contextlib import suppress
 from typing import Any
 
+from cryptography.fernet import InvalidToken
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.text import Truncator
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
@@ -24,6 +25,7 @@ from tenancy.admin.scope import CompanyScopedAdmin, ReadOnlyAdmin, change_url
 from tenancy.models import Company, Verb
 
 MOST_AT_ONCE = 500
+CLOSED = "None of FIELD_ENCRYPTION_KEYS opens it."
 SHOWN_CHARACTERS = 100_000
 _COLOURS = {
     DeliveryState.RECEIVED.label: "info",
@@ -152,7 +154,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         "received_at",
         "trigger",
         "signed",
-        "headers",
+        "sent_headers",
         "verdict",
         "attempts",
         "next_attempt_at",
@@ -163,10 +165,6 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         "payload",
     )
     readonly_fields = fields
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
-        # A list does not fetch the bodies.
-        return super().get_queryset(request).defer("body")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("integrations.change_webhookdelivery"))
@@ -187,9 +185,19 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
             return "none"
         return format_html('<a href="{}" class="text-link">{}</a>', change_url(Meeting, found.pk), found)
 
+    @admin.display(description="Headers")
+    def sent_headers(self, delivery: WebhookDelivery) -> str:
+        try:
+            return format_html_join("", "{}: {}<br>", sorted(delivery.headers.items())) or "none"
+        except InvalidToken:
+            return CLOSED
+
     @admin.display(description="Payload")
     def payload(self, delivery: WebhookDelivery) -> str:
-        return format_html('<pre class="overflow-auto">{}</pre>', pretty(bytes(delivery.body)))
+        try:
+            return format_html('<pre class="overflow-auto">{}</pre>', pretty(delivery.body))
+        except InvalidToken:
+            return CLOSED
 
     @admin.action(description="Replay delivery", permissions=["replay"])
     def replay(self, request: HttpRequest, chosen: QuerySet[WebhookDelivery]) -> None:

@@ -163,8 +163,7 @@ def _work_off(delivery_pk: int, *, now: datetime) -> None:
 def _handle(delivery: WebhookDelivery, *, now: datetime) -> None:
     try:
         envelope = payloads.envelope(bytes(delivery.body))
-        with transaction.atomic():
-            meeting = handlers.handle(delivery.company, envelope, received_at=delivery.received_at, now=now)
+        meeting = handlers.handle(delivery.company, envelope, received_at=delivery.received_at, now=now)
     except (CalcomError, CalendarsError) as error:
         _settle(delivery, DeliveryState.FAILED, now=now, error=str(error))
     else:
@@ -185,7 +184,8 @@ def _settle(delivery: WebhookDelivery, state: DeliveryState, *, now: datetime, e
 def _postpone(delivery_pk: int, *, error: str, now: datetime) -> None:
     with transaction.atomic():
         waiting = WebhookDelivery.objects.select_for_update().filter(pk=delivery_pk, state=DeliveryState.RECEIVED)
-        delivery = waiting.first()
+        # What was delivered stays closed: perhaps that no key opens it is the very trouble.
+        delivery = waiting.defer("body", "headers").first()
         if delivery is None:
             return
         delivery.attempts += 1

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from calendars.models import CalendarAccount
-from tenancy.encryption import EncryptedJSONField
+from tenancy.encryption import EncryptedBytesField, EncryptedJSONField
 from tenancy.models import Company, new_unique_id
 
 
@@ -34,10 +34,11 @@ class WebhookDelivery(models.Model):
 
     unique_id = models.UUIDField(default=new_unique_id, unique=True, editable=False)
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="webhook_deliveries")
-    body = models.BinaryField()
+    # Names and e-mails of people who may never have heard of this service, as the headers tell of their servers.
+    body = EncryptedBytesField()
     content_type = models.CharField(max_length=255, blank=True)
     # Those that say something of the delivery (`deliveries.KEPT_HEADERS`), never the caller's own secrets.
-    headers = models.JSONField(default=dict, blank=True)
+    headers = EncryptedJSONField(default=dict, blank=True)
     signed = models.BooleanField(help_text="The signature was checked against one of the company's secrets.")
     trigger = models.CharField(max_length=64, blank=True)
     state = models.CharField(max_length=16, choices=DeliveryState, default=DeliveryState.RECEIVED)

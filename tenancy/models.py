@@ -10,6 +10,7 @@ from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models import F
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 API_KEY_PREFIX = "pk_live_"
@@ -100,6 +101,10 @@ class CrmUser(models.Model):
         constraints = [
             # Serves every path: /users/:unique_id/…
             models.UniqueConstraint(fields=["company", "unique_id"], name="crm_user_is_unique_in_company"),
+        ]
+        indexes = [
+            # Cal.com: whose booking is this.
+            models.Index("company", Lower("email"), name="crm_user_email_folded"),
         ]
 
     def __str__(self) -> str:

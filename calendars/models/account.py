@@ -5,6 +5,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 
 from tenancy.encryption import EncryptedJSONField
 from tenancy.models import Company, CrmUser, new_unique_id
@@ -109,7 +110,7 @@ class CalendarAccount(models.Model):
                 fields=["push_told_at"], condition=Q(push_told__gt=models.F("push_seen")), name="calendar_account_told"
             ),
             # Cal.com: whose booking is this.
-            models.Index(fields=["company", "email"], name="calendar_account_email"),
+            models.Index("company", Lower("email"), name="calendar_account_email_folded"),
         ]
 
     def __str__(self) -> str:

@@ -97,7 +97,8 @@ def schedule(
     said_at: when its source said this. own: values of OWN_FIELDS. Raises `MeetingEndsBeforeItStarts`.
     """
     _check(facts)
-    with transaction.atomic():
+    people = list({person.email: person for person in participants}.values())
+    with transaction.atomic(savepoint=False):
         meeting = Meeting(
             company=company, user=user, source=source, status=status, sequence=sequence, source_updated_at=said_at
         )
@@ -105,9 +106,12 @@ def schedule(
         _mark(meeting, marks)
         for name, value in (own or {}).items():
             setattr(meeting, name, value)
-        meeting.save()
-        _replace_participants(meeting, participants)
-        _write_rows(meeting, now=now)
+        meeting.save(force_insert=True)
+        _add_participants(meeting, people)
+        users = {person.user.pk for person in people if person.user is not None}
+        if user is not None:
+            users.add(user.pk)
+        _add_rows(meeting, users, now=now)
     return meeting
 
 
@@ -140,6 +144,40 @@ def reschedule(
             meeting.save()
         if changed:
             _write_rows(meeting, now=now)
+    return meeting
+
+
+def restate(
+    meeting: Meeting,
+    *,
+    facts: Facts,
+    status: MeetingStatus,
+    marks: Marks,
+    user: CrmUser | None,
+    participants: Iterable[Participant],
+    said_at: datetime,
+    now: datetime,
+) -> Meeting:
+    """All of the meeting as its source says it is now: what `reschedule`, `assign` and `invite(only=True)` would do one
+    after the other, with the ledger written once. Saying the same again writes nothing.
+
+    The caller has a transaction open and the meeting locked. Raises `MeetingEndsBeforeItStarts`.
+    """
+    _check(facts)
+    before, known = _visible(meeting), (meeting.user_id, _marks_of(meeting))
+    _take(meeting, facts)
+    _mark(meeting, marks)
+    meeting.status = status
+    meeting.user = user
+    changed = _visible(meeting) != before
+    given_away = meeting.user_id != known[0]
+    if changed or (meeting.user_id, _marks_of(meeting)) != known:
+        meeting.source_updated_at = max(said_at, meeting.source_updated_at or said_at)
+        meeting.sequence += changed
+        meeting.save()
+    told = _replace_participants(meeting, participants)
+    if changed or given_away or told:
+        _write_rows(meeting, now=now, told=told)
     return meeting
 
 
@@ -359,11 +397,17 @@ def _write_rows(meeting: Meeting, *, now: datetime, told: bool = False) -> None:
         elif any(getattr(row, name) != value for name, value in values.items()):
             BusyBlock.objects.filter(pk=row.pk).update(**values, updated_at=now)
             touched.add(user_id)
-    for user_id in users - rows.keys():
-        BusyBlock.objects.create(meeting_key=str(meeting.unique_id), user_id=user_id, **values)
-        touched.add(user_id)
+    _add_rows(meeting, users - rows.keys(), also=touched, now=now)
+
+
+def _add_rows(meeting: Meeting, users: Iterable[int], *, also: Iterable[int] = (), now: datetime) -> None:
+    """A row for each of these users, who have none yet; their revision counts up, and that of the others too."""
+    wanted = sorted(users)
+    if wanted:
+        key, values = str(meeting.unique_id), _row_of(meeting)
+        BusyBlock.objects.bulk_create(BusyBlock(meeting_key=key, user_id=user_id, **values) for user_id in wanted)
     # In one order everywhere, so that two meetings of the same people do not wait for each other.
-    for user_id in sorted(touched):
+    for user_id in sorted({*wanted, *also}):
         revised(user_id, at=now)
 
 

@@ -1,5 +1,6 @@
 """The company's people: who an e-mail belongs to, and what waits for somebody to be known by theirs."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -18,22 +19,37 @@ from tenancy.models import Company, CrmUser
 MATCH_LIMIT = 500
 
 
-def known_by(company: Company, email: str) -> CrmUser | None:
-    """The company's user with a calendar account of this e-mail (connected ones first, then the oldest), else with
-    this e-mail of their own; letter case does not count. None when nobody has it.
+def known(company: Company, emails: Iterable[str]) -> dict[str, CrmUser]:
+    """The company's users by these e-mails (lower case), where somebody has them: one or two queries for all.
+
+    Whoever has a connected calendar account of an e-mail comes first: the vendor has said that it is theirs. Then
+    whoever has it as their own, which the CRM says; last, whoever has named it in an account that was never connected.
+    Of several the oldest.
     """
-    if not email:
-        return None
-    account = (
-        CalendarAccount.objects.filter(company=company, email__iexact=email)
+    wanted = {email for email in emails if email}
+    found: dict[str, CrmUser] = {}
+    claimed: dict[str, CrmUser] = {}
+    if not wanted:
+        return found
+    accounts = CalendarAccount.objects.filter(company=company).annotate(folded=Lower("email"))
+    for account in (
+        accounts.filter(folded__in=wanted)
         .select_related("user")
         .defer("credentials", "provider_state")
         .order_by("-connected", "pk")
-        .first()
-    )
-    if account is not None:
-        return account.user
-    return CrmUser.objects.filter(company=company, email__iexact=email).order_by("pk").first()
+    ):
+        (found if account.connected else claimed).setdefault(account.folded, account.user)
+    if missing := wanted - found.keys():
+        users = CrmUser.objects.filter(company=company).annotate(folded=Lower("email"))
+        for user in users.filter(folded__in=missing).order_by("pk"):
+            found.setdefault(user.folded, user)
+    return {**claimed, **found}
+
+
+def known_by(company: Company, email: str) -> CrmUser | None:
+    """Of `known`, the one with this e-mail in any letter case; None when nobody has it."""
+    email = email.lower()
+    return known(company, [email]).get(email)
 
 
 def change(

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from calendars.errors import MeetingEndsBeforeItStarts
 from calendars.models import Meeting, MeetingUid
-from calendars.models.meeting import MeetingStatus, ParticipantRole
+from calendars.models.meeting import MeetingStatus, ParticipantRole, PaymentStatus
 from calendars.services import meetings, people
 from calendars.services.meetings import OWN_FIELDS, Facts, Marks, Participant
 from integrations.calcom.payloads import Booking
-from integrations.calcom.register import Register, newest, seats, value_of
+from integrations.calcom.register import Register, entry_of, newest, seats, told, value_of
 from tenancy.models import Company, CrmUser
 
 SOURCE = "calcom"
@@ -36,15 +36,17 @@ class Names:
         says when it is."""
         merged = self.old if self.old is not None and self.old.superseded else None
         meeting = _meeting_of(self.own, merged, now=now)
-        if self.old is not None:
-            self.old.save()
         if self.old is not None and merged is None:
             # A seat has left for another booking.
             others = _meeting_of(self.old, None, now=now)
             _bring(self.company, _with_others([self.old], others), others, said_at=said_at, now=now)
-        self.own.save()
+            self.old.save()
         names = _with_others([self.own, merged] if merged else [self.own], meeting)
-        return _bring(self.company, names, meeting, said_at=said_at, now=now)
+        meeting = _bring(self.company, names, meeting, said_at=said_at, now=now)
+        for row in (self.own, merged):
+            if row is not None:
+                row.save()
+        return meeting
 
 
 @contextmanager
@@ -54,10 +56,14 @@ def opened(company: Company, uid: str, old_uid: str = "") -> Iterator[Names]:
     They are made and locked in the order of their text, so that two deliveries of one chain wait for each other
     instead of dying in a deadlock.
     """
-    found = {}
-    for text in sorted({uid, old_uid} - {""}):
-        MeetingUid.objects.get_or_create(company=company, source=SOURCE, uid=text)
-        found[text] = MeetingUid.objects.select_for_update().get(company=company, source=SOURCE, uid=text)
+    texts = sorted({uid, old_uid} - {""})
+    rows = MeetingUid.objects.select_for_update().filter(company=company, source=SOURCE, uid__in=texts).order_by("uid")
+    found = {row.uid: row for row in rows}
+    if missing := [text for text in texts if text not in found]:
+        made = [MeetingUid(company=company, source=SOURCE, uid=text) for text in missing]
+        # Whoever makes it at the same time is waited for, and theirs is read.
+        MeetingUid.objects.bulk_create(made, ignore_conflicts=True)
+        found = {row.uid: row for row in rows.all()}
     yield Names(company, found[uid], found.get(old_uid))
 
 
@@ -99,7 +105,11 @@ def _with_others(names: list[MeetingUid], meeting: Meeting | None) -> list[Meeti
 def _meeting_of(own: MeetingUid, old: MeetingUid | None, *, now: datetime) -> Meeting | None:
     """The one meeting of both names, locked. Where each has one, the older takes in the younger."""
     pks = {row.meeting_id for row in (own, old) if row is not None and row.meeting_id is not None}
-    found = list(Meeting.objects.select_for_update().filter(pk__in=pks).order_by("pk"))
+    if not pks:
+        return None
+    found = list(
+        Meeting.objects.select_for_update(of=("self",)).select_related("user").filter(pk__in=pks).order_by("pk")
+    )
     if not found:
         return None
     kept = found[0]
@@ -122,26 +132,42 @@ def _bring(
 ) -> Meeting | None:
     """Make the meeting what follows from all that was said under `names`."""
     name = _tip(names)
-    when = value_of(name.said, "facts", "when")
-    if when is None:
+    if told(name.said, "when") is None:
         return meeting
     registers = [row.said for row in names]
     facts, hosts = _facts(name.said, registers), _part(name.said, registers, "hosts") or []
     taken = seats(name.said)
-    status = _status(name, cancelled=name.cancelled_at is not None or taken.all_left)
-    marks = _marks(name.said, registers, status)
-    user = _user(company, meeting, facts.organizer_email)
-    if meeting is None:
-        meeting = meetings.schedule(
-            company, source=SOURCE, facts=facts, user=user, status=status, marks=marks, said_at=said_at, now=now
-        )
-    else:
-        newer = max(said_at, meeting.source_updated_at or said_at)
-        meetings.reschedule(meeting, facts=facts, status=status, marks=marks, said_at=newer, now=now)
-        meetings.assign(meeting, to=user, now=now)
+    marks = _marks(name.said, registers)
+    status = _status(name, marks, cancelled=name.cancelled_at is not None or taken.all_left)
+    if status != MeetingStatus.CANCELLED:
+        marks = replace(marks, cancellation_reason="")
     guests = taken.people or _part(name.said, registers, "people") or []
     absent = {email for email, (_, was) in name.said.get("absent", {}).items() if was}
-    meetings.invite(meeting, _participants(company, hosts, guests, absent, meeting), only=True, now=now)
+    people_now = _People(company, meeting, facts, hosts)
+    participants = people_now.participants(guests, absent)
+    if meeting is None:
+        meeting = meetings.schedule(
+            company,
+            source=SOURCE,
+            facts=facts,
+            user=people_now.user,
+            participants=participants,
+            status=status,
+            marks=marks,
+            said_at=said_at,
+            now=now,
+        )
+    else:
+        meetings.restate(
+            meeting,
+            facts=facts,
+            status=status,
+            marks=marks,
+            user=people_now.user,
+            participants=participants,
+            said_at=said_at,
+            now=now,
+        )
     for row in names:
         if row.meeting_id != meeting.pk:
             row.meeting = meeting
@@ -153,18 +179,18 @@ def _tip(names: list[MeetingUid]) -> MeetingUid:
     """The name under which the booking is known now: the one that no other has replaced. Of several (a chain with a
     missing link, or a ring that nobody honest sends) the one whose time was said last."""
     current = [row for row in names if not row.superseded] or names
-    timed = [row for row in current if "when" in row.said.get("facts", {})] or current
-    return max(timed, key=lambda row: (row.said.get("facts", {}).get("when", [["", ""]])[0][1], row.uid))
+    timed = [(entry[0][1], row.uid, row) for row in current if (entry := told(row.said, "when"))]
+    return max(timed)[2] if timed else max(current, key=lambda row: row.uid)
 
 
 def _part(said: Register, registers: list[Register], part: str) -> Any:
     """What the current name says, else the newest that any other name has said."""
-    found = value_of(said, "facts", part)
-    return newest(registers, "facts", part) if found is None else found
+    entry = told(said, part) or entry_of(registers, "facts", part) or entry_of(registers, "repeated", part)
+    return entry[1] if entry else None
 
 
 def _facts(said: Register, registers: list[Register]) -> Facts:
-    start, end, time_zone = value_of(said, "facts", "when")
+    start, end, time_zone = _part(said, registers, "when")
     location, meeting_url = _part(said, registers, "place") or ["", ""]
     hosts = _part(said, registers, "hosts") or [["", ""]]
     return Facts(
@@ -182,22 +208,24 @@ def _facts(said: Register, registers: list[Register]) -> Facts:
     )
 
 
-def _status(name: MeetingUid, *, cancelled: bool) -> MeetingStatus:
+def _status(name: MeetingUid, marks: Marks, *, cancelled: bool) -> MeetingStatus:
     if cancelled:
         return MeetingStatus.CANCELLED
-    if value_of(name.said, "marks", "ended"):
+    if marks.ended_at:
         return MeetingStatus.COMPLETED
-    return MeetingStatus.SCHEDULED if name.said.get("confirmed") else MeetingStatus.PENDING
+    # A booking that waits for its payment is called accepted all the while.
+    accepted = name.said.get("accepted") and marks.payment_status != PaymentStatus.AWAITED
+    return MeetingStatus.SCHEDULED if name.said.get("confirmed") or accepted else MeetingStatus.PENDING
 
 
-def _marks(said: Register, registers: list[Register], status: MeetingStatus) -> Marks:
+def _marks(said: Register, registers: list[Register]) -> Marks:
     return Marks(
         started_at=_moment(value_of(said, "marks", "started")),
         ended_at=_moment(value_of(said, "marks", "ended")),
         payment_status=newest(registers, "marks", "payment") or "",
         recording_url=newest(registers, "marks", "recording") or "",
         transcript_url=newest(registers, "marks", "transcript") or "",
-        cancellation_reason=(value_of(said, "marks", "reason") or "") if status == MeetingStatus.CANCELLED else "",
+        cancellation_reason=value_of(said, "marks", "reason") or "",
     )
 
 
@@ -205,30 +233,33 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _user(company: Company, meeting: Meeting | None, email: str) -> CrmUser | None:
-    """Whose meeting it is: of whoever has the organizer's e-mail; but a meeting that somebody has stays theirs until
-    another organizer is named, because people assign meetings here too."""
-    if meeting is None:
-        return people.known_by(company, email)
-    if meeting.user is not None and email in {"", meeting.organizer_email}:
-        return meeting.user
-    return people.known_by(company, email)
+class _People:
+    """Whose meeting it is, and who takes part: everybody is looked up at once."""
 
+    def __init__(self, company: Company, meeting: Meeting | None, facts: Facts, hosts: list[list[str]]) -> None:
+        self._hosts = hosts
+        self._seated: dict[str, CrmUser] = {}
+        if meeting is not None:
+            rows = meeting.participants.exclude(user=None).select_related("user")
+            self._seated = {row.email: row.user for row in rows if row.user is not None}
+        organizer = facts.organizer_email
+        # A meeting that somebody has stays theirs until another organizer is named: people assign meetings here too.
+        kept = meeting.user if meeting is not None and organizer in {"", meeting.organizer_email} else None
+        self._organizer = organizer or (meeting.organizer_email if meeting is not None else "")
+        asked = {email for email, _ in hosts if email not in self._seated}
+        self._known = people.known(company, asked | ({organizer} if kept is None else set()) - {""})
+        self.user = kept or self._known.get(organizer)
 
-def _participants(
-    company: Company, hosts: list[list[str]], guests: list[list[str]], absent: set[str], meeting: Meeting
-) -> list[Participant]:
-    """The hosts first, each with their user where we know them; then the guests."""
-    known = dict(meeting.participants.exclude(user=None).values_list("email", "user"))
-    owners = CrmUser.objects.in_bulk(known.values())
-    found: dict[str, Participant] = {}
-    for email, name in hosts:
-        user = owners[known[email]] if email in known else people.known_by(company, email)
-        if email == meeting.organizer_email:
-            user = meeting.user
-        found[email] = Participant(
-            email=email, name=name, role=ParticipantRole.HOST, no_show=email in absent, user=user
-        )
-    for email, name in guests:
-        found.setdefault(email, Participant(email=email, name=name, no_show=email in absent))
-    return list(found.values())
+    def participants(self, guests: list[list[str]], absent: set[str]) -> list[Participant]:
+        """The hosts first, each with their user where we know them; then the guests."""
+        found: dict[str, Participant] = {}
+        for email, name in self._hosts:
+            user = self._seated.get(email) or self._known.get(email)
+            if email == self._organizer:
+                user = self.user
+            found[email] = Participant(
+                email=email, name=name, role=ParticipantRole.HOST, no_show=email in absent, user=user
+            )
+        for email, name in guests:
+            found.setdefault(email, Participant(email=email, name=name, no_show=email in absent))
+        return list(found.values())

@@ -25,8 +25,11 @@ from integrations.calcom import bookings, payloads
 from integrations.calcom.bookings import SOURCE, Names
 from integrations.calcom.errors import NotABooking
 from integrations.calcom.payloads import Booking, Envelope
-from integrations.calcom.register import Register, put, put_if_unknown, stamp
+from integrations.calcom.register import Register, put, stamp
 from tenancy.models import Company
+
+# Statuses of a booking's row that say what CANCELLED and REJECTED say.
+_OFF = {"CANCELLED", "REJECTED"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +82,10 @@ def _called_off(message: Message) -> Meeting | None:
     """CANCELLED, REJECTED: final for this uid, but of one seat only for whoever had it."""
     booking = message.booking()
     with bookings.opened(message.company, booking.uid) as names:
-        name, at = names.own, stamp(message.said_at, booking.sequence)
-        if booking.seat:
-            for person in booking.attendees or ():
+        name, at = names.own, stamp(message.said_at, None)
+        if booking.attendees and (booking.seat or booking.seats):
+            # Where there are seats it names whose are given back, all of them when all of it is off.
+            for person in booking.attendees:
                 put(name.said, "seats", person.email, [False, person.name], at)
         elif name.cancelled_at is None or message.said_at < name.cancelled_at:
             name.cancelled_at = message.said_at
@@ -241,7 +245,7 @@ def _changed(message: Message, part: str) -> Meeting | None:
             put(names.own.said, "facts", part, facts[part], stamp(message.said_at, booking.sequence))
         _repeat(names.own.said, booking, message.said_at)
         if booking.status == "ACCEPTED":
-            names.own.said["confirmed"] = True
+            names.own.said["accepted"] = True
         return names.settle(said_at=message.said_at, now=message.now)
 
 
@@ -254,8 +258,13 @@ def _happened(message: Message, mark: str) -> Meeting | None:
         if moment is not None:
             put(said, "marks", mark, moment.isoformat(), stamp(moment, None))
         _repeat(said, booking, message.said_at)
-        if booking.status != "PENDING":
-            said["confirmed"] = True
+        for email, was_absent in booking.no_shows:
+            # Its createdAt is the booking's: whoever was marked since knows better.
+            put(said, "absent", email, was_absent, stamp(message.said_at, None))
+        if booking.status in _OFF:
+            names.own.cancelled_at = min(names.own.cancelled_at or message.said_at, message.said_at)
+        elif booking.status != "PENDING":
+            said["accepted"] = True
         _replace(names, booking, message.said_at)
         return names.settle(said_at=message.said_at, now=message.now)
 
@@ -278,10 +287,10 @@ def _tell(said: Register, booking: Booking, said_at: datetime) -> None:
 
 
 def _repeat(said: Register, booking: Booking, said_at: datetime) -> None:
-    """The same, where nothing is known of it yet."""
+    """The same, by the way: it counts where nobody tells it as a fact, for it may be stale."""
     at = stamp(said_at, None)
     for part, value in bookings.parts_of(booking).items():
-        put_if_unknown(said, "facts", part, value, at)
+        put(said, "repeated", part, value, at)
 
 
 def _replace(names: Names, booking: Booking, said_at: datetime) -> None:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from cryptography.fernet import Fernet
 from django.conf import LazySettings
 from django.test import Client
 from django.utils import timezone
@@ -106,6 +107,23 @@ def test_any_body_has_a_page_and_is_text_on_it(client: Client, body: bytes) -> N
     response = client.get(page_of(delivered(body)))
     assert response.status_code == 200
     assert "<script>alert" not in response.content.decode()
+
+
+def test_delivery_that_no_key_opens_has_a_page_that_says_so(client: Client, settings: LazySettings) -> None:
+    delivery = delivered(b'{"name": "canary"}')
+    assert "canary" in client.get(page_of(delivery)).content.decode()
+    settings.FIELD_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    page = client.get(page_of(delivery))
+    assert page.status_code == 200
+    assert inbox.CLOSED in page.content.decode()
+    assert client.get(list_of(WebhookDelivery)).status_code == 200
+
+
+def test_what_was_delivered_to_a_company_is_shown_to_its_staff_alone() -> None:
+    delivery = delivered(b'{"name": "canary"}')
+    assert "canary" in administrator(company("acme")).get(page_of(delivery)).content.decode()
+    elsewhere = administrator(company("globex")).get(page_of(delivery), follow=True)
+    assert "canary" not in elsewhere.content.decode()
 
 
 def test_deliveries_are_read_only(client: Client) -> None:

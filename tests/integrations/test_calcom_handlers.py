@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from busyblocks.models import BusyBlock
 from calendars.models import CalendarAccount, Meeting, MeetingUid
@@ -151,6 +152,40 @@ def test_connected_account_beats_one_that_only_claims_the_email() -> None:
     CalendarAccount.objects.filter(user=alice).update(connected=True)
     say(CREATED)
     assert Meeting.objects.get().user == alice
+
+
+def test_users_own_email_beats_an_account_that_only_claims_it_and_no_connected_one() -> None:
+    bob = user_with_account("bob")
+    alice = CrmUser.objects.create(company=acme(), unique_id="alice", email="Alice@acme.example")
+    say(CREATED)
+    assert Meeting.objects.get().user == alice
+    CalendarAccount.objects.filter(user=bob).update(connected=True)
+    say(delivery("BOOKING_CREATED", "z"))
+    assert Meeting.objects.get(uids__uid="z").user == bob
+
+
+@pytest.mark.parametrize(
+    ("before", "document", "count"),
+    [
+        # The names twice and made, whose they are, the meeting, its people, its row, the revision, and a savepoint.
+        pytest.param([], CREATED, 13, id="booked"),
+        pytest.param([CREATED], CREATED, 8, id="told again"),
+        pytest.param([CREATED], TO_B, 17, id="moved"),
+        pytest.param([CREATED, TO_B], delivery("BOOKING_CANCELLED", "b", at="12:00"), 14, id="cancelled"),
+    ],
+)
+def test_delivery_costs_few_queries(
+    alice: CrmUser,
+    before: list[dict[str, Any]],
+    document: dict[str, Any],
+    count: int,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    CalendarAccount.objects.update(connected=True)
+    say(*before)
+    company, now, envelope = acme(), timezone.now(), payloads.envelope(compact(document))
+    with django_assert_num_queries(count):
+        handlers.handle(company, envelope, received_at=now, now=now)
 
 
 def test_host_without_an_account_is_matched_by_their_own_email() -> None:

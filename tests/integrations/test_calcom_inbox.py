@@ -9,8 +9,10 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from time_machine import travel
@@ -116,6 +118,43 @@ def test_headers_that_tell_of_the_delivery_are_kept_and_nothing_else() -> None:
     kept = WebhookDelivery.objects.get().headers
     assert kept["X-Cal-Webhook-Version"] == "2021-10-20"
     assert (len(kept["User-Agent"]), "canary" in str(kept)) == (512, False)
+
+
+def column(name: str) -> str:
+    """As a dump of the database has it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {name} FROM {WebhookDelivery._meta.db_table}")
+        return str(cursor.fetchone()[0])
+
+
+def test_what_was_delivered_is_in_the_database_under_the_services_keys_only(
+    no_worker: list[int], settings: LazySettings
+) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    settings.FIELD_ENCRYPTION_KEYS = [old]
+    body = compact(CREATED)
+    post(body, **{"User-Agent": "canary"})
+    for packed in (column("body"), column("headers")):
+        # Every Fernet token begins with its version and the first bytes of the time.
+        assert packed.startswith("gAAAA")
+    settings.FIELD_ENCRYPTION_KEYS = [new, old]
+    call_command("rotate_encryption", stdout=StringIO())
+    settings.FIELD_ENCRYPTION_KEYS = [new]
+    stored = WebhookDelivery.objects.get()
+    assert (stored.body, stored.headers["User-Agent"]) == (body, "canary")
+
+
+def test_delivery_that_no_key_opens_waits_with_the_reason_and_is_handled_when_one_does(
+    no_worker: list[int], settings: LazySettings
+) -> None:
+    post(compact(CREATED))
+    ours, settings.FIELD_ENCRYPTION_KEYS = settings.FIELD_ENCRYPTION_KEYS, [Fernet.generate_key().decode()]
+    deliveries.work_off(no_worker[0], now=NOON)
+    stored = WebhookDelivery.objects.defer("body", "headers").get()
+    assert (stored.state, stored.attempts, "InvalidToken" in stored.error) == (DeliveryState.RECEIVED, 1, True)
+    settings.FIELD_ENCRYPTION_KEYS = ours
+    deliveries.work_off(no_worker[0], now=NOON)
+    assert WebhookDelivery.objects.get().state == DeliveryState.HANDLED
 
 
 # Twice, and at once -----------------------------------------------------------------------------------------------

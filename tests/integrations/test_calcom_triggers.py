@@ -1,5 +1,6 @@
 """What each trigger of Cal.com means: the whole list, family by family."""
 
+import itertools
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from busyblocks import freebusy
 from busyblocks.models import BusyBlock, Origin
-from calendars.models import Absence, CalendarAccount, Meeting
+from calendars.models import Absence, CalendarAccount, Meeting, MeetingUid
 from calendars.services import meetings, people
 from integrations.calcom import handlers, payloads
 from integrations.models import CalcomSecret, WebhookDelivery
@@ -155,6 +156,15 @@ def test_booking_stands_when_it_is_paid(alice: CrmUser, story: list[dict[str, An
     assert (meeting.status, meeting.payment_status) == (status, payment)
 
 
+def test_place_of_a_booking_that_waits_for_its_payment_does_not_confirm_it(alice: CrmUser) -> None:
+    # Cal.com calls it ACCEPTED all the while.
+    moved_room = delivery("BOOKING_LOCATION_UPDATED", at="09:02", location="Room 2", status="ACCEPTED")
+    for story in ([ASKED, moved_room], [moved_room, ASKED]):
+        Meeting.objects.all().delete()
+        assert say(*story).status == "pending"
+        assert say(PAID).status == "scheduled"
+
+
 # What happens at the meeting ----------------------------------------------------------------------------------------
 
 
@@ -174,6 +184,32 @@ def test_row_of_a_booking_that_ended_overrules_nothing_that_was_said_since_its_c
 def test_end_of_a_booking_that_nobody_told_of_makes_it_known(alice: CrmUser) -> None:
     meeting = say(flat("MEETING_ENDED"))
     assert (meeting.status, meeting.user, meeting.title) == ("completed", alice, "Consultation")
+
+
+@pytest.mark.parametrize("status", ["CANCELLED", "REJECTED"])
+def test_row_of_a_booking_that_is_off_tells_of_it(alice: CrmUser, status: str) -> None:
+    assert say(CREATED, {**flat("MEETING_ENDED"), "status": status}).status == "cancelled"
+
+
+def test_row_of_a_booking_tells_who_was_absent_and_is_older_than_who_was_marked_since(alice: CrmUser) -> None:
+    row = flat("MEETING_ENDED")
+    row["attendees"][0]["noShow"] = True
+    say(row)
+    assert absent() == ["client@example.com"]
+    unmarked = {"bookingUid": "a", "attendees": [{"email": "client@example.com", "noShow": False}]}
+    said = {"triggerEvent": "BOOKING_NO_SHOW_UPDATED", "createdAt": "2026-03-20T11:00:00Z", "payload": unmarked}
+    for story in ([said], [row]):
+        say(*story)
+        assert absent() == []
+
+
+def test_recording_that_arrives_first_fixes_nothing_that_was_told_before_it(alice: CrmUser) -> None:
+    recording = delivery("RECORDING_READY", at="11:00", title="Stale", downloadLink="https://video.example/rec")
+    retold = delivery("BOOKING_LOCATION_UPDATED", at="10:00", location="Room 2")
+    for story in itertools.permutations([recording, CREATED, retold]):
+        Meeting.objects.all().delete()
+        meeting = say(*story)
+        assert (meeting.title, meeting.location, bool(meeting.recording_url)) == ("Consultation", "Room 2", True)
 
 
 def test_recording_and_transcript_stand_on_the_meeting(alice: CrmUser) -> None:
@@ -307,6 +343,33 @@ def test_higher_sequence_is_later_whatever_the_clocks_say(alice: CrmUser) -> Non
 def test_reason_of_a_cancellation_stands_on_the_meeting(alice: CrmUser) -> None:
     meeting = say(CREATED, delivery("BOOKING_CANCELLED", at="10:00", cancellationReason="Ill"))
     assert (meeting.status, meeting.cancellation_reason) == ("cancelled", "Ill")
+
+
+@pytest.mark.parametrize(
+    ("off", "status", "left"),
+    [
+        (("one@example.com",), "scheduled", {"two@example.com"}),
+        (("one@example.com", "two@example.com"), "cancelled", set()),
+        ((), "cancelled", {"one@example.com", "two@example.com"}),
+    ],
+    ids=["one seat", "every seat", "nobody named"],
+)
+def test_cancellation_with_seats_and_without_a_seats_id_is_of_those_whom_it_names(
+    alice: CrmUser, off: tuple[str, ...], status: str, left: set[str]
+) -> None:
+    story = [
+        delivery("BOOKING_CREATED", at="09:00", people=("one@example.com",), seatsPerTimeSlot=5),
+        delivery("BOOKING_CREATED", at="09:05", people=("two@example.com",), seatsPerTimeSlot=5),
+        delivery("BOOKING_CANCELLED", at="09:10", people=off, seatsPerTimeSlot=5, iCalSequence=1),
+    ]
+    for order in itertools.permutations(story):
+        Meeting.objects.all().delete()
+        MeetingUid.objects.all().delete()
+        for document in order:
+            tell(document)
+        meeting = Meeting.objects.get()
+        assert meeting.status == status
+        assert set(meeting.participants.exclude(role="host").values_list("email", flat=True)) == left
 
 
 def test_seat_that_was_moved_to_another_booking_takes_nobody_elses_along(alice: CrmUser) -> None:
