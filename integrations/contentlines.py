@@ -5,8 +5,10 @@ the properties named here are kept; a property is its parameters' text and its v
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 
 Property = tuple[str, str]
 Event = dict[str, list[Property]]
@@ -82,12 +84,21 @@ def read(text: str) -> CalendarObject:
     return found
 
 
-def parameters(text: str) -> dict[str, str]:
+def parameters(text: str) -> Mapping[str, str]:
     """`;TZID="A:b";VALUE=DATE` as {"TZID": "A:b", "VALUE": "DATE"}; of a repeated parameter the first."""
+    return _usual_parameters(text) if len(text) < _USUAL_LENGTH else _parameters(text)
+
+
+def _parameters(text: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for name, value in _PARAMETER.findall(text):
         found.setdefault(name.upper(), value.replace('"', ""))
-    return found
+    return MappingProxyType(found)
+
+
+# A calendar names the same few zones in all of its events.
+_USUAL_LENGTH = 100
+_usual_parameters = lru_cache(maxsize=1024)(_parameters)
 
 
 def split_line(line: str) -> tuple[str, str, str] | None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import httpcore2
 import httpx2
+import orjson
 from django.conf import settings
 from django.utils import timezone
 
@@ -50,10 +51,7 @@ class Reply:
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; raises `UnexpectedAnswer` for everything else."""
-        try:
-            found = json.loads(self.body)
-        except (ValueError, RecursionError):
-            found = None
+        found = _parsed(self.body)
         if not isinstance(found, dict):
             raise UnexpectedAnswer(f"What {_site(self.url)} answered is not readable ({self.status}).")
         return found
@@ -310,6 +308,18 @@ def _raise_for(reply: Reply, *, bearer: bool) -> None:
     # 507 speaks of a listing's length (RFC 6578 §3.6), not of a failure.
     if status >= 500 and status != 507:
         raise ServerFault(f"{site} has a problem of its own ({status}).")
+
+
+def _parsed(body: bytes) -> Any:
+    """What the JSON says; None for no JSON."""
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        # Half a surrogate pair, as in a text that was cut off: strict readers refuse the whole answer for it.
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            return None
 
 
 def _redirect_target(reply: Reply) -> httpx2.URL:

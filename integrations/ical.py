@@ -23,7 +23,7 @@ LONGEST_EVENT = timedelta(days=366 * 100)
 LONGEST_INSTANCE = timedelta(days=366 * 2)
 EARLIEST_YEAR, LATEST_YEAR = 1000, 9000
 
-_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?", re.ASCII | re.IGNORECASE)
+_TIME = re.compile(r"(\d{8})(?:T(\d{4})(\d\d)(Z?))?", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(
     r"\+?P(?:(\d{1,6})W|(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?)", re.ASCII
 )
@@ -292,13 +292,13 @@ class _Object:
         match = _TIME.fullmatch(value.strip())
         if match is None:
             raise NotUnderstood(f"{value[:40]!r} is not a time.")
-        year, month, day, hour, minute, second, is_utc = match.groups()
+        day, minutes, seconds, is_utc = match.groups()
         given = parameters(parameters_text) if parameters_text else {}
         try:
-            if hour is None:
-                return _Time(datetime(int(year), int(month), int(day), tzinfo=UTC), True, None, None)
+            if minutes is None:
+                return _Time(datetime.fromisoformat(day).replace(tzinfo=UTC), True, None, None)
             # A leap second is the second before it (§3.3.12).
-            wall = datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second), 59))
+            wall = datetime.fromisoformat(f"{day}T{minutes}{min(seconds, '59')}")
         except ValueError:
             raise NotUnderstood(f"{value[:40]!r} is not a time.") from None
         if not is_period and given.get("VALUE", "").upper() == "DATE":
@@ -408,7 +408,7 @@ def _date_text(moment: datetime) -> str:
 
 
 def _wall_text(wall: datetime) -> str:
-    return f"{_date_text(wall)}T{wall.hour:02d}{wall.minute:02d}{wall.second:02d}"
+    return wall.isoformat()[:19].replace("-", "").replace(":", "")
 
 
 def _utc_text(moment: datetime) -> str:

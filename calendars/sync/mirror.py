@@ -108,12 +108,17 @@ def _apply_pages(
     """
     total, anything = Changes(), False
     shown = Shown()
+    is_new = not BusyBlock.objects.filter(origin=calendar.origin_id).exists()
+    withheld = set(WithheldEvent.objects.filter(calendar=calendar).values_list("external_event_id", flat=True))
     for batch in spool.batches():
         words = last_words(batch)
+        ids = {*words.named, *words.removed}
+        # A calendar that had nothing has by now what this read has shown before.
+        stored = _stored(calendar, ids & shown.events if is_new else ids)
         shown.add(words)
-        actions = plan(_stored(calendar, words), words)
+        actions = plan(stored, words)
         refused = _write(account, calendar, actions, series)
-        _remember_withheld(calendar, words, refused)
+        _remember_withheld(calendar, words, refused, withheld)
         total += Changes(
             created=actions.created_events,
             updated=actions.updated_events,
@@ -124,8 +129,9 @@ def _apply_pages(
     return total, anything, shown
 
 
-def _stored(calendar: Calendar, words: Words) -> dict[str, list[StoredRow]]:
-    ids = {*words.named, *words.removed}
+def _stored(calendar: Calendar, ids: set[str]) -> dict[str, list[StoredRow]]:
+    if not ids:
+        return {}
     rows = BusyBlock.objects.filter(origin=calendar.origin_id, external_event_id__in=ids).order_by()
     found: dict[str, list[StoredRow]] = defaultdict(list)
     for pk, absent_since, *values in rows.values_list("pk", "absent_since", *ENTRY_FIELDS).iterator(chunk_size=2000):
@@ -186,12 +192,14 @@ def _upsert(place: Place, rows: list[Row]) -> None:
     bulk.rewrite(place, [row for row in rows if row.pk is not None])
 
 
-def _remember_withheld(calendar: Calendar, words: Words, refused: list[Withheld]) -> None:
+def _remember_withheld(calendar: Calendar, words: Words, refused: list[Withheld], known: set[str]) -> None:
+    """Withhold what the batch says is to be; forget what it understands. `known`: what is withheld, brought up."""
     understood = {*(key for key, resource in words.resources.items() if names_master(resource)), *words.removed}
-    understood -= words.withheld.keys()
-    if understood and (old := WithheldEvent.objects.filter(calendar=calendar, external_event_id__in=understood)):
-        old.delete()
+    if forgotten := (understood - words.withheld.keys()) & known:
+        WithheldEvent.objects.filter(calendar=calendar, external_event_id__in=forgotten).delete()
+        known -= forgotten
     withheld = {item.external_event_id: item for item in (*words.withheld.values(), *refused)}
+    known |= withheld.keys()
     WithheldEvent.objects.bulk_create(
         [
             WithheldEvent(

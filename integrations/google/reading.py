@@ -12,6 +12,7 @@ from typing import Any
 
 from busyblocks import zones as ledger_zones
 from busyblocks.entries import Entry, folded_id
+from busyblocks.moments import compact
 from integrations import zones
 from integrations.contentlines import Event, Property, readable, split_line
 from integrations.google.client import JSON, text_of
@@ -150,12 +151,12 @@ def _moment(written: Mapping[str, Any], time_zone: str, *, recurs: bool) -> Prop
     if not name and (recurs or moment.tzinfo is None):
         raise NotUnderstood(f"Its time zone {str(named)[:80]!r} is unknown.")
     if moment.tzinfo is None:
-        return f";TZID={name}", f"{moment:%Y%m%dT%H%M%S}"
+        return f";TZID={name}", compact(moment.replace(microsecond=0))
     rules = ledger_zones.zone(name or "UTC")
     wall = moment.astimezone(rules)
     if name in {"", "UTC"} or (wall.fold and not recurs):
-        return "", f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    return f";TZID={name}", f"{wall:%Y%m%dT%H%M%S}"
+        return "", compact(moment.astimezone(UTC).replace(microsecond=0))
+    return f";TZID={name}", compact(wall.replace(microsecond=0, tzinfo=None))
 
 
 def _original(written: Any) -> str:
@@ -173,4 +174,4 @@ def _original(written: Any) -> str:
         if not name:
             return ""
         moment = moment.replace(tzinfo=ledger_zones.zone(name))
-    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    return compact(moment.astimezone(UTC).replace(microsecond=0))

@@ -341,3 +341,7 @@ def test_what_is_no_json_object_is_not_an_answer(server: Proxy, body: bytes) -> 
 
 def test_json_object_is_read(server: Proxy) -> None:
     assert ask(server, Canned(200, '{"name": "Zoë"}'.encode())).json() == {"name": "Zoë"}
+
+
+def test_answer_with_a_text_that_was_cut_within_a_character_is_read(server: Proxy) -> None:
+    assert ask(server, Canned(200, b'{"name": "cut \\ud83d", "other": 1}')).json() == {"name": "cut \ud83d", "other": 1}
