@@ -19,6 +19,12 @@ _URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 STATUSES = {status.value: status.upper() for status in EventStatus}
 CLASSES = {name.value: name.upper() for name in Classification}
+# What neither STATUS nor TRANSP can say, in Outlook's words (MS-OXCICAL 2.1.3.1.1.20.31): it shows them as its own, and
+# a feed that is mirrored again stays the same free/busy.
+BUSY_STATUSES = {
+    FreeBusyType.BUSY_UNAVAILABLE.value: "X-MICROSOFT-CDO-BUSYSTATUS:OOF\r\n",
+    FreeBusyType.BUSY_TENTATIVE.value: "X-MICROSOFT-CDO-BUSYSTATUS:TENTATIVE\r\n",
+}
 
 
 class Clock:
@@ -103,7 +109,8 @@ def vevent(row: FeedRow, uid: str, times: str) -> str:
         f"{line('LOCATION:' + text(row.location)) if row.location else ''}"
         f"{url_line(row.url) if row.url else ''}{row.people}"
         f"STATUS:{STATUSES.get(row.status, 'CONFIRMED')}\r\nTRANSP:{'TRANSPARENT' if free else 'OPAQUE'}\r\n"
-        f"CLASS:{CLASSES.get(row.classification, 'PRIVATE')}\r\nEND:VEVENT\r\n"
+        f"CLASS:{CLASSES.get(row.classification, 'PRIVATE')}\r\n{'' if free else BUSY_STATUSES.get(row.fbtype, '')}"
+        "END:VEVENT\r\n"
     )
 
 

@@ -18,7 +18,7 @@ from busyblocks import zones
 from busyblocks.errors import UnknownZone
 from busyblocks.models import BusyBlock
 from icsfeeds import writer
-from icsfeeds.events import CLASSES, STATUSES, UTC_NAMES, Clock, url_line
+from icsfeeds.events import BUSY_STATUSES, CLASSES, STATUSES, UTC_NAMES, Clock, url_line
 from icsfeeds.rows import UNTITLED, Aside, Shown
 from icsfeeds.vtimezone import FIRST_YEAR, onsets
 
@@ -187,7 +187,8 @@ def _vevent(row: Single, times: "_Times", aside: Aside | None, shown: Shown) -> 
         f"BEGIN:VEVENT\r\n{uid_line}DTSTAMP:{stamp}\r\nCREATED:{_day(day)}{_clock(rest)}Z\r\nLAST-MODIFIED:{stamp}\r\n"
         f"SEQUENCE:{sequence}\r\n{times.of(start, end, all_day, time_zone)}{summary}{more}"
         f"STATUS:{STATUSES.get(status, 'CONFIRMED')}\r\nTRANSP:{'TRANSPARENT' if free else 'OPAQUE'}\r\n"
-        f"CLASS:{CLASSES.get(classification, 'PRIVATE')}\r\nEND:VEVENT\r\n"
+        f"CLASS:{CLASSES.get(classification, 'PRIVATE')}\r\n{'' if free else BUSY_STATUSES.get(fbtype, '')}"
+        "END:VEVENT\r\n"
     )
 
 

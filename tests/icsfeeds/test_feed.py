@@ -146,6 +146,22 @@ def test_what_does_not_take_time_is_transparent(values, transparency):
     assert lines_of(feed, "STATUS") == [f"STATUS:{values.get('status', 'confirmed').upper()}"]
 
 
+@pytest.mark.parametrize(
+    ("values", "written"),
+    [
+        ({"fbtype": "busy"}, []),
+        ({"fbtype": "free"}, []),
+        # Away is more than busy, and neither STATUS nor TRANSP says so.
+        ({"fbtype": "busy-unavailable"}, ["X-MICROSOFT-CDO-BUSYSTATUS:OOF"]),
+        # Of a meeting that stands, and whose guest has answered "perhaps".
+        ({"fbtype": "busy-tentative", "status": "confirmed"}, ["X-MICROSOFT-CDO-BUSYSTATUS:TENTATIVE"]),
+        ({"fbtype": "busy-tentative", "transparency": "transparent"}, []),
+    ],
+)
+def test_how_firmly_time_is_taken_is_told_to_outlook(values, written):
+    assert lines_of(feed_of(row(**values)), "X-MICROSOFT-CDO-BUSYSTATUS") == written
+
+
 def test_an_entry_without_a_title_says_busy():
     assert lines_of(feed_of(row(title="")), "SUMMARY") == ["SUMMARY:Busy"]
 
