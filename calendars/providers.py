@@ -263,3 +263,17 @@ def provider_class(name: str) -> type[Provider]:
         raise NoSuchProvider(name) from None
     backend: type[Provider] = import_string(dotted_path)
     return backend
+
+
+def reads_all(name: str, cursor: str, *, external_id: str, now: datetime) -> bool:
+    """Whether a read from `cursor` is known before to read the whole calendar.
+
+    A backend whose cursors grow stale with time says so in a class method `is_stale(cursor, *, external_id, now)`.
+    """
+    if not cursor:
+        return True
+    try:
+        is_stale = getattr(provider_class(name), "is_stale", None)
+    except NoSuchProvider:
+        return False
+    return is_stale is not None and bool(is_stale(cursor, external_id=external_id, now=now))

@@ -16,6 +16,7 @@ from django.utils.crypto import constant_time_compare
 
 from calendars.models import CalendarAccount, PushChannel
 from calendars.models.account import CalendarAccountQuerySet
+from calendars.services import doors
 from calendars.services.doorbell import ring
 
 log = structlog.get_logger("push")
@@ -60,7 +61,7 @@ def tell(account_pks: Iterable[int], *, now: datetime) -> int:
         if fresh.update(push_told=F("push_told") + 1, push_told_at=now):
             if not rows.filter(vendor_retry_at__gt=now).exists():
                 # Who asked for silence gets it; the sweep rings when it is over.
-                ring(SYNC_ACCOUNT, pk, queue="push")
+                _ring([pk], now=now)
                 rung += 1
         else:
             rows.filter(push_told__gt=F("push_seen")).update(push_told=F("push_told") + 1)
@@ -89,9 +90,14 @@ def sweep(now: datetime) -> int:
         .values_list("pk", flat=True)[:SWEEP_LIMIT]
     )
     CalendarAccount.objects.filter(pk__in=pks).update(push_told_at=now)
-    for pk in pks:
-        ring(SYNC_ACCOUNT, pk, queue="push")
+    _ring(pks, now=now)
     return len(pks)
+
+
+def _ring(pks: list[int], *, now: datetime) -> None:
+    large = doors.large(pks, now=now)
+    for pk in pks:
+        ring(SYNC_ACCOUNT, pk, queue="bulk" if pk in large else "push")
 
 
 def _unseen() -> CalendarAccountQuerySet:

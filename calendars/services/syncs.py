@@ -1,7 +1,6 @@
 """Asking for a sync: a row first, then a ring at the workers' door."""
 
 import time
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -11,7 +10,7 @@ from django.utils import timezone
 
 from calendars.models import AccountRun, CalendarAccount, RunState, SyncRun
 from calendars.models.sync_run import UNFINISHED
-from calendars.services import runs
+from calendars.services import doors, runs
 from calendars.services.doorbell import ring
 from tenancy.models import Company, CrmUser
 
@@ -94,9 +93,9 @@ def poll_due(now: datetime) -> int:
             .values_list("pk", flat=True)[:BEAT_LIMIT]
         )
         CalendarAccount.objects.filter(pk__in=pks).update(next_attempt_at=now + POLL_AGAIN_AFTER)
-    first = _never_synced(pks)
+    large = doors.large(pks, now=now)
     for pk in pks:
-        ring(SYNC_ACCOUNT, pk, now.isoformat(), queue="bulk" if pk in first else "poll")
+        ring(SYNC_ACCOUNT, pk, now.isoformat(), queue="bulk" if pk in large else "poll")
     return len(pks)
 
 
@@ -104,8 +103,8 @@ def sweep(now: datetime) -> int:
     """Ring again for what no living worker holds, and close runs whose accounts are gone; how many were rung."""
     orphans = list(runs.orphaned(now).values_list("pk", "account", "run__user", "run__force_refresh")[:BEAT_LIMIT])
     AccountRun.objects.filter(pk__in=[pk for pk, *_ in orphans]).update(enqueued_at=now)
-    first = _never_synced(account_pk for _, account_pk, _, _ in orphans)
-    large = {pk for _, pk, user_pk, full in orphans if not user_pk or full or pk in first}
+    large = doors.large((account_pk for _, account_pk, _, _ in orphans), now=now)
+    large |= {account_pk for _, account_pk, user_pk, full in orphans if full or not user_pk}
     for account_pk in dict.fromkeys(account_pk for _, account_pk, _, _ in orphans):
         ring(SYNC_ACCOUNT, account_pk, queue="bulk" if account_pk in large else "push")
     AccountRun.objects.filter(finished_at=None, account=None).update(
@@ -132,17 +131,11 @@ def _start(run: SyncRun, accounts: QuerySet[CalendarAccount], queue: str) -> Syn
     if queue == "bulk" and pks:
         transaction.on_commit(lambda: ring(FAN_OUT, run.pk, queue="bulk"))
     elif pks:
-        large = set(pks) if run.force_refresh else _never_synced(pks)
+        large = set(pks) if run.force_refresh else doors.large(pks, now=timezone.now())
         for pk in pks:
             door = "bulk" if pk in large else queue
             transaction.on_commit(lambda pk=pk, door=door: ring(SYNC_ACCOUNT, pk, queue=door))  # type: ignore[misc]
     return run
-
-
-def _never_synced(account_pks: Iterable[int]) -> set[int]:
-    """Accounts whose sync reads all that there is: it may take long, and nobody's changes wait behind it."""
-    rows = CalendarAccount.objects.filter(pk__in=list(account_pks), last_synced_at=None)
-    return set(rows.values_list("pk", flat=True))
 
 
 def _store(run: SyncRun, accounts: QuerySet[CalendarAccount], *, enqueued_at: datetime | None) -> list[int]:

@@ -56,6 +56,14 @@ class Cursor:
             raise CursorLost("What was stored of the last reading cannot be used.") from None
 
 
+def is_stale(cursor: str, *, external_id: str, now: datetime) -> bool:
+    """Whether a reading of the calendar at `now` cannot go on from what `Cursor.text` wrote."""
+    try:
+        return Cursor.of(cursor).window != window_at(now, key=external_id, step=WINDOW_STEP)
+    except CursorLost:
+        return True
+
+
 class Events:
     """One reading of one calendar at `now`."""
 

@@ -1,6 +1,7 @@
 """Google Calendar, over its API v3."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -9,7 +10,7 @@ from calendars.providers import Answer, BadProviderData, CalendarState, Connecti
 from calendars.watching import Channel
 from integrations.google import push
 from integrations.google.client import JSON, Client, text_of
-from integrations.google.events import Events
+from integrations.google.events import Events, is_stale
 
 # Whoever may write into a calendar plans their own time in it; the others show somebody else's.
 _OWN = frozenset({"owner", "writer", "writerWithoutPrivateAccess"})
@@ -37,6 +38,11 @@ class GoogleProvider:
 
     def changes(self, calendar: CalendarState) -> Iterator[Answer]:
         return Events(self.client, calendar, now=timezone.now()).changes()
+
+    @classmethod
+    def is_stale(cls, cursor: str, *, external_id: str, now: datetime) -> bool:
+        """Whether the window has moved on since the cursor was given."""
+        return is_stale(cursor, external_id=external_id, now=now)
 
     def state(self) -> dict[str, Any]:
         return {}

@@ -1,7 +1,7 @@
 """Outlook and Microsoft 365, over Microsoft Graph v1.0."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -19,7 +19,7 @@ from calendars.providers import (
 from calendars.watching import Channel
 from integrations.outlook import push
 from integrations.outlook.graph import Forbidden, Graph, NotThere
-from integrations.outlook.reading import CalendarView
+from integrations.outlook.reading import CalendarView, Cursor
 from integrations.window import window_at
 
 _LONGEST_ID = 512
@@ -58,6 +58,12 @@ class OutlookProvider:
         except Forbidden as error:
             # Calendars of others can be listed and yet not be read.
             raise CalendarGone(error.reason) from None
+
+    @classmethod
+    def is_stale(cls, cursor: str, *, external_id: str, now: datetime) -> bool:
+        """Whether the window has moved on since the cursor was given."""
+        known = Cursor.parse(cursor)
+        return known is None or known.window != window_at(now, key=external_id, step=WINDOW_STEP)
 
     def state(self) -> dict[str, Any]:
         return {}

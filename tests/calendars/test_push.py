@@ -8,7 +8,7 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from calendars.models import CalendarAccount, PushChannel
+from calendars.models import Calendar, CalendarAccount, PushChannel
 from calendars.providers import Throttled, Unreachable
 from calendars.services import channels, push
 from calendars.services.push import RING_AGAIN_AFTER, Message
@@ -57,6 +57,15 @@ def told(account: CalendarAccount, times: int = 1) -> None:
 def test_message_rings_at_the_door_for_urgent_work(account: CalendarAccount, rung: Rung) -> None:
     told(account)
     assert rung == [("calendars.tasks.sync_account", account.pk, "push")]
+
+
+def test_message_to_an_account_that_has_to_be_read_as_a_whole_rings_where_that_keeps_nobody_waiting(
+    account: CalendarAccount, rung: Rung
+) -> None:
+    Calendar.objects.update(cursor="")
+    told(account)
+    push.sweep(timezone.now() + RING_AGAIN_AFTER * 2)
+    assert [queue for *_, queue in rung] == ["bulk", "bulk"]
 
 
 def test_storm_of_messages_rings_once_and_makes_one_sync(

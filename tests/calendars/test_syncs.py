@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from time_machine import travel
 
-from calendars.models import AccountRun, CalendarAccount, SyncRun
+from calendars.models import AccountRun, Calendar, CalendarAccount, SyncRun
 from calendars.services import doorbell, runs, syncs
 from calendars.sync import engine
 from calendars.sync import lease as leases
@@ -156,6 +156,18 @@ def test_due_account_is_sent_once_by_two_beats(server: MemoryCalendarServer, run
     CalendarAccount.objects.filter(pk=account.pk).update(last_synced_at=now)
     assert (syncs.poll_due(now), syncs.poll_due(now)) == (1, 0)
     assert rung == [(syncs.SYNC_ACCOUNT, account.pk, now.isoformat(), "poll")]
+
+
+def test_due_account_whose_cursor_is_gone_is_sent_where_that_keeps_nobody_waiting(
+    server: MemoryCalendarServer, rung: list[tuple[Any, ...]]
+) -> None:
+    account = mirrored_account()
+    synced(account)
+    Calendar.objects.update(cursor="")
+    CalendarAccount.objects.update(next_attempt_at=timezone.now())
+    rung.clear()
+    syncs.poll_due(timezone.now())
+    assert [queue for *_, queue in rung] == ["bulk"]
 
 
 def test_account_whose_message_was_lost_is_due_again(server: MemoryCalendarServer, rung: list[tuple[Any, ...]]) -> None:

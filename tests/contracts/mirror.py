@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from busyblocks.models import BusyBlock, Origin
 from calendars.models import Calendar, CalendarAccount
+from calendars.services import doors
 from calendars.sync.engine import Verdict
 from tenancy.models import Company, CrmUser
 from tests.calendars.mirror import synced
@@ -107,6 +108,20 @@ class MirrorContract:
         written = [query["sql"] for query in queries if query["sql"].startswith(("INSERT", "UPDATE", "DELETE", "COPY"))]
         assert written
         assert not [sql for sql in written if "busyblocks_" in sql or "calendars_withheldevent" in sql]
+
+    def test_read_of_a_whole_calendar_waits_where_nobody_s_changes_wait_behind_it(self, vendor: Mirrored) -> None:
+        self.put(vendor, "one", "Same")
+        account = self.account(vendor)
+        now = timezone.now()
+        assert doors.large([account.pk], now=now) == {account.pk}, "it was never read"
+        self.sync(account)
+        assert doors.large([account.pk], now=now) == set(), "what changed is all that is asked for"
+        in_spans = hasattr(vendor.provider, "is_stale")
+        assert bool(doors.large([account.pk], now=now + timedelta(days=29))) is in_spans, "the window moves on"
+        Calendar.objects.update(cursor="")
+        assert doors.large([account.pk], now=now) == {account.pk}, "the cursor is gone"
+        Calendar.objects.update(sync_enabled=False)
+        assert doors.large([account.pk], now=now) == set(), "nobody wants it"
 
     def test_lost_cursor_is_one_full_read_that_loses_and_doubles_nothing(self, vendor: Mirrored) -> None:
         truth = {name: self.put(vendor, name, "Same") for name in ("one", "two", "three")}
