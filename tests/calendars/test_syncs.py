@@ -13,7 +13,7 @@ from calendars.models import AccountRun, Calendar, CalendarAccount, SyncRun
 from calendars.services import doorbell, runs, syncs
 from calendars.sync import engine
 from calendars.sync import lease as leases
-from tests.calendars.mirror import MEMORY, MONDAY, mirrored_account
+from tests.calendars.mirror import MEMORY, MONDAY, mirrored_account, synced
 from tests.contracts import memory
 from tests.contracts.memory import MemoryCalendarServer
 
