@@ -8,7 +8,9 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy
 
 from busyblocks.models import BusyBlock, Origin
 from calendars.admin import health
@@ -19,6 +21,7 @@ from integrations.models import CalcomConnection, CalcomSecret, DeliveryState, R
 from tenancy.admin.scope import change_url, list_url
 from tenancy.models import ApiKey, AuditEntry, Company, CrmUser, Staff
 
+_BUSY_TIME = "Busy time"
 # Group, then (model, title, icon). The icons are names of the Material Symbols that Unfold ships.
 _NAVIGATION: tuple[tuple[str, tuple[tuple[type[Model], str, str], ...]], ...] = (
     (
@@ -32,7 +35,7 @@ _NAVIGATION: tuple[tuple[str, tuple[tuple[type[Model], str, str], ...]], ...] = 
         ),
     ),
     (
-        "Busy time",
+        _BUSY_TIME,
         (
             (BusyBlock, "Busy blocks", "event_busy"),
             (Meeting, "Meetings", "groups"),
@@ -95,6 +98,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             for model, name, icon in entries
             if admin.site._registry[model].has_view_permission(request)
         ]
+        if items and title == _BUSY_TIME:
+            link = reverse("admin:busyblocks_busyblock_schedule")
+            items.insert(0, {"title": gettext_lazy("Schedule"), "icon": "calendar_view_week", "link": link})
         if items:
             groups.append({"title": title, "separator": True, "items": items})
     return groups

@@ -36,6 +36,7 @@ class CrmUserAdmin(CompanyScopedAdmin):
     autocomplete_fields = ("company",)
     fields = ("company", "unique_id", "name", "email", "time_zone", "revision", "revised_at", "created_at")
     readonly_fields = ("revision", "revised_at", "created_at")
+    change_form_outer_before_template = "admin/user.html"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.fields if obj is not None else ("company", "unique_id", "name", "email", "time_zone")

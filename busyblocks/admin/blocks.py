@@ -4,18 +4,21 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 from unfold.decorators import display
 
 from busyblocks import services
+from busyblocks.admin import schedule
 from busyblocks.entries import Entry, entry_of
 from busyblocks.errors import UnknownZone
-from busyblocks.models import BusyBlock, FreeBusyType, Origin
+from busyblocks.models import BusyBlock, FreeBusyType
 from busyblocks.serializers import entry_from
-from tenancy.admin.scope import AutocompleteFilter, CompanyScopedAdmin, ReadOnlyAdmin, take_over
+from tenancy.admin.scope import AutocompleteFilter, CompanyScopedAdmin, take_over
 
 _COLOURS = {
     FreeBusyType.FREE.label: "",
@@ -136,6 +139,28 @@ class BusyBlockAdmin(CompanyScopedAdmin):
         "updated_at",
     )
 
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("schedule/", wrap(self.schedule), name="busyblocks_busyblock_schedule"),
+            path("schedule/entries", wrap(self.schedule_entries), name="busyblocks_busyblock_schedule_entries"),
+            *super().get_urls(),
+        ]
+
+    def schedule(self, request: HttpRequest) -> HttpResponse:
+        """The schedule page; 403 for staff who may not see the ledger."""
+        self._check_may_view(request)
+        return schedule.page(request, self)
+
+    def schedule_entries(self, request: HttpRequest) -> HttpResponse:
+        """What the schedule page draws, as JSON."""
+        self._check_may_view(request)
+        return schedule.entries(request, self)
+
+    def _check_may_view(self, request: HttpRequest) -> None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets if obj is not None else _NEW
 
@@ -182,20 +207,6 @@ class BusyBlockAdmin(CompanyScopedAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[BusyBlock]) -> None:
         for block in list(queryset):
             services.delete(block, now=timezone.now())
-
-
-@admin.register(Origin)
-class OriginAdmin(ReadOnlyAdmin):
-    """Which remote calendars does the ledger hold rows of?"""
-
-    company_lookup = "user__company"
-    list_display = ("__str__", "source", "user", "time_zone")
-    list_select_related = ("user__company",)
-    list_filter = ("source",)
-    search_fields = ("name", "=user__unique_id")
-    ordering = ("-id",)
-    fields = ("user", "source", "name", "time_zone")
-    readonly_fields = fields
 
 
 def _is_by_hand(block: BusyBlock | None) -> bool:
