@@ -3,8 +3,6 @@
 from datetime import timedelta
 from secrets import token_urlsafe
 
-from celery.schedules import crontab
-
 from config import env
 
 env.adopt_demo_file()
@@ -147,7 +145,7 @@ CELERY_BEAT_SCHEDULE = {
     "clear-old-sessions": {"task": "tenancy.tasks.clear_old_sessions", "schedule": timedelta(hours=1)},
     "clear-old-audit-entries": {"task": "tenancy.tasks.clear_old_audit_entries", "schedule": timedelta(hours=1)},
     "clear-old-deliveries": {"task": "integrations.tasks.clear_old_deliveries", "schedule": timedelta(hours=1)},
-    "reconcile-calcom": {"task": "integrations.tasks.reconcile_calcom", "schedule": crontab(hour=3, minute=17)},
+    "reconcile-calcom": {"task": "integrations.tasks.reconcile_calcom", "schedule": timedelta(minutes=10)},
 }
 
 # The API -----------------------------------------------------------------------------------------------------------

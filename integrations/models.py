@@ -99,6 +99,8 @@ class CalcomConnection(models.Model):
     company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="calcom_connection")
     api_key = EncryptedJSONField(help_text="An API key of Cal.com (cal_live_…) that may read the bookings.")
     reconciled_at = models.DateTimeField(null=True, blank=True)
+    # When they are read next; null: at once.
+    due_at = models.DateTimeField(null=True, blank=True, editable=False)
     mended = models.PositiveIntegerField(default=0, help_text="Meetings that the last reading changed.")
     last_error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -28,8 +28,8 @@ def clear_old_deliveries() -> int:
 
 @shared_task(name="integrations.tasks.reconcile_calcom")
 def reconcile_calcom() -> int:
-    """Ring once for each company whose bookings can be read; how many. Twice is safe: each reading is."""
-    return reconciliation.ring_for_all()
+    """Ring for each company whose bookings are to be read by now; how many. Twice is safe: each is rung for once."""
+    return reconciliation.ring_for_due(now=timezone.now())
 
 
 @shared_task(name="integrations.tasks.reconcile_company")

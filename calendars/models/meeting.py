@@ -105,10 +105,16 @@ class MeetingUid(models.Model):
     cancelled_at = models.DateTimeField(null=True, blank=True)
     # The booking under this name was moved to another one, so nothing that is still said of it moves the meeting.
     superseded = models.BooleanField(default=False)
+    # The same for bookings that may be occurrences of one series; empty for all others.
+    series = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["company", "source", "uid"], name="uid_names_one_meeting_of_a_company"),
+        ]
+        indexes = [
+            # The others of a series that is called off.
+            models.Index(fields=["company", "series"], condition=~Q(series=""), name="meeting_uid_series"),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from calendars.models import Meeting, MeetingUid
 from calendars.models.meeting import MeetingStatus, ParticipantRole, PaymentStatus
 from calendars.services import meetings, people
 from calendars.services.meetings import OWN_FIELDS, Facts, Marks, Participant
+from integrations.calcom import series
 from integrations.calcom.payloads import Booking
 from integrations.calcom.register import Register, entry_of, newest, seats, told, value_of
 from tenancy.models import Company, CrmUser
@@ -36,6 +37,7 @@ class Names:
         says when it is."""
         merged = self.old if self.old is not None and self.old.superseded else None
         meeting = _meeting_of(self.own, merged, now=now)
+        uids = series.affected(self.company, self.own) if self.own.series else []
         if self.old is not None and merged is None:
             # A seat has left for another booking.
             others = _meeting_of(self.old, None, now=now)
@@ -46,6 +48,13 @@ class Names:
         for row in (self.own, merged):
             if row is not None:
                 row.save()
+        for uid in uids:
+            # In the order of their text, as all names are locked.
+            with opened(self.company, uid) as other:
+                series.conclude(self.own, other.own)
+                found = _meeting_of(other.own, None, now=now)
+                _bring(self.company, _with_others([other.own], found), found, said_at=said_at, now=now)
+                other.own.save()
         return meeting
 
 
@@ -138,7 +147,8 @@ def _bring(
     facts, hosts = _facts(name.said, registers), _part(name.said, registers, "hosts") or []
     taken = seats(name.said)
     marks = _marks(name.said, registers)
-    status = _status(name, marks, cancelled=name.cancelled_at is not None or taken.all_left)
+    off = name.cancelled_at is not None or taken.all_left or series.is_off(name.said)
+    status = _status(name, marks, cancelled=off)
     if status != MeetingStatus.CANCELLED:
         marks = replace(marks, cancellation_reason="")
     guests = taken.people or _part(name.said, registers, "people") or []

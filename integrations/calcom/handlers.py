@@ -21,7 +21,7 @@ from django.db import transaction
 from calendars.models import Meeting
 from calendars.models.meeting import PaymentStatus
 from calendars.services import absences, people
-from integrations.calcom import bookings, payloads
+from integrations.calcom import bookings, payloads, series
 from integrations.calcom.bookings import SOURCE, Names
 from integrations.calcom.errors import NotABooking
 from integrations.calcom.payloads import Booking, Envelope
@@ -40,24 +40,28 @@ class Message:
     envelope: Envelope
     said_at: datetime
     now: datetime
+    listed: bool = False
 
     def booking(self) -> Booking:
         return payloads.booking(self.envelope.payload)
 
 
-def handle(company: Company, envelope: Envelope, *, received_at: datetime, now: datetime) -> Meeting | None:
+def handle(
+    company: Company, envelope: Envelope, *, received_at: datetime, now: datetime, listed: bool = False
+) -> Meeting | None:
     """Do what the delivery says, in one transaction; the meeting that it is about, or None for nothing to do.
 
+    listed: Cal.com's API says so, in the words of a webhook, and BOOKING_ACCEPTED for a booking that it lists as such.
     Running it again, or beside another delivery of the same booking, is safe. Raises `NotABooking`, and
     `MeetingEndsBeforeItStarts`.
     """
-    act = _TRIGGERS.get(envelope.trigger)
+    act = (_LISTED if listed else _TRIGGERS).get(envelope.trigger)
     if act is None:
         return None
     # A clock ahead of ours must not shut out what is said later.
     said_at = min(envelope.said_at or received_at, received_at)
     with transaction.atomic():
-        return act(Message(company=company, envelope=envelope, said_at=said_at, now=now))
+        return act(Message(company=company, envelope=envelope, said_at=said_at, now=now, listed=listed))
 
 
 def is_known(trigger: str) -> bool:
@@ -70,12 +74,17 @@ def is_known(trigger: str) -> bool:
 
 def _created(message: Message) -> Meeting | None:
     """CREATED, RESCHEDULED: the booking stands."""
-    return _booked(message, confirmed=True)
+    return _booked(message, confirmation="confirmed")
+
+
+def _accepted_by_the_list(message: Message) -> Meeting | None:
+    """It stands too, unless it waits for its payment: the list does not tell."""
+    return _booked(message, confirmation="accepted")
 
 
 def _requested(message: Message) -> Meeting | None:
     """REQUESTED, and an instant meeting that nobody has accepted yet: it waits to be confirmed."""
-    return _booked(message, confirmed=False)
+    return _booked(message)
 
 
 def _called_off(message: Message) -> Meeting | None:
@@ -87,8 +96,12 @@ def _called_off(message: Message) -> Meeting | None:
             # Where there are seats it names whose are given back, all of them when all of it is off.
             for person in booking.attendees:
                 put(name.said, "seats", person.email, [False, person.name], at)
-        elif name.cancelled_at is None or message.said_at < name.cancelled_at:
-            name.cancelled_at = message.said_at
+        else:
+            name.cancelled_at = min(name.cancelled_at or message.said_at, message.said_at)
+            if booking.series and booking.start_time is not None and not message.listed:
+                # Only "cancel all remaining" says `recurringEvent` here.
+                name.series = booking.series
+                series.called_off(name, booking.start_time, message.said_at)
         if booking.reason:
             put(name.said, "marks", "reason", booking.reason, at)
         return names.settle(said_at=message.said_at, now=message.now)
@@ -209,17 +222,24 @@ _TRIGGERS: dict[str, Callable[[Message], Meeting | None]] = {
 }
 
 
+_LISTED = {**_TRIGGERS, "BOOKING_ACCEPTED": _accepted_by_the_list}
+
+
 # What several of them do ------------------------------------------------------------------------------------------
 
 
-def _booked(message: Message, *, confirmed: bool) -> Meeting | None:
+def _booked(message: Message, *, confirmation: str = "") -> Meeting | None:
     booking = message.booking()
     if booking.start_time is None or booking.end_time is None:
         raise NotABooking("It names no startTime that can be read.")
     with bookings.opened(message.company, booking.uid, booking.old_uid) as names:
         _tell(names.own.said, booking, message.said_at)
-        if confirmed:
-            names.own.said["confirmed"] = True
+        if confirmation:
+            names.own.said[confirmation] = True
+        if booking.series:
+            series.joined(names.own, booking.series, message.said_at)
+        if names.own.series:
+            series.stands(names.own.said, message.said_at)
         _replace(names, booking, message.said_at)
         return names.settle(said_at=message.said_at, now=message.now)
 

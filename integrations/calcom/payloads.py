@@ -53,6 +53,7 @@ class Booking:
     hosts: the organizer first, then the team. attendees: the booker first, without hosts; None: not said.
     seat: it tells of one attendee's seat only; seats: it has seats, so that each message tells of one of them.
     no_shows: who was absent (True) or was not after all.
+    series: the same text for bookings that may be occurrences of one series; "" for one that recurs in none.
     """
 
     uid: str
@@ -77,6 +78,7 @@ class Booking:
     recording_url: str = ""
     transcript_url: str = ""
     reason: str = ""
+    series: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,7 @@ def booking(payload: dict[str, Any]) -> Booking:
         recording_url=_link(payload.get("downloadLink")) or _link(_inside(payload, "downloadLinks", "recording")),
         transcript_url=_transcript(_inside(payload, "downloadLinks", "transcription")),
         reason=_text(payload.get("cancellationReason")) or _text(payload.get("rejectionReason")),
+        series=_series(payload, people, hosts),
     )
 
 
@@ -240,6 +243,15 @@ def _derived_uid(start: datetime, title: str, attendees: Iterable[Person]) -> st
     """A name for a booking that came without one: the same content always gets the same name."""
     content = [start.isoformat(), title, sorted(person.email for person in attendees)]
     return f"content:{hashlib.sha256(json.dumps(content).encode()).hexdigest()}"
+
+
+def _series(payload: dict[str, Any], people: tuple[Person, ...], hosts: tuple[Person, ...]) -> str:
+    """By event type, organizer and booker; `recurringEvent` tells of the event type's rule, in every occurrence."""
+    if not isinstance(payload.get("recurringEvent"), dict) or not people or not hosts:
+        return ""
+    kind = _count(payload.get("eventTypeId")) or _text(payload.get("type"))
+    content = [kind, hosts[0].email, people[0].email]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _is_whole(value: Any) -> bool:

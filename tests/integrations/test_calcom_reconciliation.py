@@ -220,6 +220,78 @@ def test_nightly_task_reads_every_company_with_a_key(calcom: CalcomSimulator, al
     assert CalcomConnection.objects.get().reconciled_at == NOON
 
 
+def test_company_is_read_at_once_then_every_night_and_once_however_many_ring(
+    calcom: CalcomSimulator, alice: CrmUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def due() -> datetime:
+        found = CalcomConnection.objects.get().due_at
+        assert found is not None
+        return found
+
+    assert tasks.reconcile_calcom() == 1
+    assert (tasks.reconcile_calcom(), due().day, due().hour) == (0, 11, 3)
+    with travel(due(), tick=False):
+        monkeypatch.setattr(reconciliation, "ring", lambda *_args, **_options: None)
+        # A worker takes it, and is killed.
+        assert (tasks.reconcile_calcom(), tasks.reconcile_calcom()) == (1, 0)
+    with travel(due(), tick=False):
+        assert tasks.reconcile_calcom() == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "wait"),
+    [
+        (Canned(500), timedelta(minutes=30)),
+        (Canned(429, headers={"Retry-After": "7200"}), timedelta(hours=2)),
+        # A new key is needed: nothing hurries.
+        (Canned(401), timedelta(hours=15)),
+    ],
+    ids=["500", "429", "401"],
+)
+def test_reading_that_failed_is_tried_again_as_soon_as_it_makes_sense(
+    calcom: CalcomSimulator, fault: Canned, wait: timedelta
+) -> None:
+    calcom.fail(fault)
+    outcome = reconciliation.reconcile(acme().pk, now=NOON)
+    assert outcome.failure
+    due = CalcomConnection.objects.get().due_at
+    assert due is not None
+    assert due.replace(minute=NOON.minute if wait.seconds % 3600 == 0 else due.minute) == NOON + wait
+
+
+def test_bookings_that_are_moved_or_deleted_while_they_are_read_hide_no_other(
+    calcom: CalcomSimulator, alice: CrmUser
+) -> None:
+    start = datetime(2026, 4, 1, tzinfo=UTC)
+    hours = {f"b{n}": (start + timedelta(hours=n)).isoformat() for n in range(220)}
+    calcom.put(*(booking(uid, start=at, end=at) for uid, at in hours.items()))
+    respond = calcom.respond
+
+    def meanwhile(ask: Any) -> Canned:
+        answer = respond(ask)
+        for uid in ("b3", "b7"):
+            calcom.bookings.pop(uid, None)
+        late = "2026-05-01T10:00:00Z"
+        calcom.put(booking("b5", start=late, end=late))
+        return answer
+
+    calcom.respond = meanwhile  # type: ignore[method-assign]
+    assert reconcile()[2] == 0
+    assert Meeting.objects.count() == 220
+    assert Meeting.objects.get(uids__uid="b5").start_time.month == 5
+
+
+def test_listing_of_a_booking_that_waits_for_its_payment_does_not_confirm_it(
+    calcom: CalcomSimulator, alice: CrmUser
+) -> None:
+    tell(delivery("BOOKING_PAYMENT_INITIATED", "a", status="ACCEPTED"))
+    calcom.put(booking("a"))
+    reconcile()
+    assert shown() == [("pending", 20, "alice")]
+    tell(delivery("BOOKING_PAID", "a", at="09:05", status="ACCEPTED"))
+    assert shown() == [("scheduled", 20, "alice")]
+
+
 def test_command_says_what_was_mended(calcom: CalcomSimulator, alice: CrmUser) -> None:
     calcom.put(booking("a"))
     out = StringIO()

@@ -2,7 +2,7 @@
 
 import itertools
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -389,6 +389,72 @@ def test_seat_that_was_moved_to_another_booking_takes_nobody_elses_along(alice: 
             for meeting in Meeting.objects.all()
         }
         assert found == {20: {"two@example.com"}, 21: {"one@example.com"}}
+
+
+# Series -------------------------------------------------------------------------------------------------------------
+
+
+def occurrence(trigger: str, week: int, *, at: str, **facts: Any) -> dict[str, Any]:
+    day = datetime(2026, 3, 4, 10, tzinfo=UTC) + timedelta(weeks=week)
+    repeats: dict[str, Any] = {"recurringEvent": {"freq": 2, "count": 4, "interval": 1}, "eventTypeId": 7}
+    times: dict[str, Any] = {"start": day.isoformat(), "end": (day + timedelta(minutes=30)).isoformat()}
+    return delivery(trigger, f"w{week}", at=at, **times, **{**repeats, **facts})
+
+
+def statuses() -> dict[str, str]:
+    return dict(MeetingUid.objects.exclude(meeting=None).values_list("uid", "meeting__status"))
+
+
+WEEKS = [occurrence("BOOKING_CREATED", week, at=f"09:0{week}") for week in range(4)]
+THE_REST_IS_OFF = occurrence("BOOKING_CANCELLED", 1, at="12:00")
+
+
+def test_cancelling_all_that_remain_of_a_series_frees_them_at_once_in_every_order(alice: CrmUser) -> None:
+    ends = {"w0": "scheduled", "w1": "cancelled", "w2": "cancelled", "w3": "cancelled"}
+    for order in itertools.permutations([*WEEKS[1:], THE_REST_IS_OFF]):
+        Meeting.objects.all().delete()
+        MeetingUid.objects.all().delete()
+        BusyBlock.objects.all().delete()
+        for document in (WEEKS[0], *order, order[0]):
+            tell(document)
+        assert statuses() == ends
+        assert sorted(BusyBlock.objects.values_list("fbtype", flat=True)) == ["busy", "free", "free", "free"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(occurrence("BOOKING_CREATED", 3, at="11:00"), id="booked another time"),
+        pytest.param(occurrence("BOOKING_CREATED", 3, at="09:03", eventTypeId=8), id="of another type"),
+        pytest.param(occurrence("BOOKING_CREATED", 3, at="09:03", people=("x@example.com",)), id="of somebody else"),
+        pytest.param(occurrence("BOOKING_CREATED", 3, at="09:03", recurringEvent=None), id="that does not recur"),
+    ],
+)
+def test_booking_that_is_not_of_the_series_stays(alice: CrmUser, other: dict[str, Any]) -> None:
+    for document in (WEEKS[1], other, THE_REST_IS_OFF):
+        tell(document)
+    assert statuses() == {"w1": "cancelled", "w3": "scheduled"}
+
+
+def test_one_occurrence_that_is_cancelled_alone_takes_no_other_with_it(alice: CrmUser) -> None:
+    for document in (*WEEKS, occurrence("BOOKING_CANCELLED", 1, at="12:00", recurringEvent=None)):
+        tell(document)
+    assert [status for _, status in sorted(statuses().items())] == ["scheduled", "cancelled", "scheduled", "scheduled"]
+
+
+def test_later_word_that_an_occurrence_stands_undoes_the_conclusion(alice: CrmUser) -> None:
+    for document in (*WEEKS, THE_REST_IS_OFF, occurrence("BOOKING_RESCHEDULED", 3, at="13:00")):
+        tell(document)
+    assert (statuses()["w2"], statuses()["w3"]) == ("cancelled", "scheduled")
+
+
+def test_series_of_another_company_is_nobodys_business(alice: CrmUser) -> None:
+    mallory = user_with_account("mallory", "alice@acme.example", url_id="globex")
+    now = timezone.now()
+    handlers.handle(mallory.company, payloads.envelope(compact(WEEKS[2])), received_at=now, now=now)
+    for document in (WEEKS[1], THE_REST_IS_OFF):
+        tell(document)
+    assert statuses() == {"w1": "cancelled", "w2": "scheduled"}
 
 
 # Out of office -----------------------------------------------------------------------------------------------------
