@@ -176,6 +176,7 @@ def test_refusal_of_tokens_that_were_replaced_meanwhile_is_not_believed(
 
 @pytest.mark.django_db(transaction=True)
 def test_eight_workers_at_once_make_one_refresh_and_all_get_its_token(settings: LazySettings) -> None:
+    """Row 22."""
     settings.CALENDAR_OAUTH = vendor.FAKE
     world = vendor.start()
     account = account_of_alice()

@@ -446,6 +446,7 @@ def test_calendar_switched_off_during_the_read_is_left_alone(
 
 
 def test_account_deleted_during_the_read_stays_deleted(server: MemoryCalendarServer, account: CalendarAccount) -> None:
+    """Row 25."""
     fill(server, 5)
 
     def disconnect(number: int) -> None:

@@ -243,6 +243,7 @@ class ProviderContract:
     @pytest.mark.parametrize("way", faults.WAYS)
     @pytest.mark.parametrize("whole", [True, False], ids=["of a full read", "of a read of changes"])
     def test_answer_that_goes_wrong_has_its_class_and_ends_nothing(self, vendor: Vendor, way: str, whole: bool) -> None:
+        """Row 20, for every provider."""
         for number in range(7):
             vendor.put(f"event-{number}", event(f"u{number}", "DTSTART:20260320T090000Z"))
         cursor = "" if whole else self.read(vendor).cursor

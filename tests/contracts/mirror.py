@@ -137,6 +137,7 @@ class MirrorContract:
         assert {key: after[key] for key in before} == before
 
     def test_nothing_that_goes_wrong_touches_the_ledger_and_the_next_sync_catches_up(self, vendor: Mirrored) -> None:
+        """Row 20, for every provider."""
         account = self.account(vendor)
         truth = {name: self.put(vendor, name, "Zero") for name in ("one", "two", "three")}
         self.sync(account)

@@ -23,6 +23,7 @@ def connected(user: CrmUser, server: CalDAVServer) -> CalendarAccount:
 def test_message_is_seen_to_while_another_company_s_backfill_waits(
     broker: str, alice: CrmUser, settings: LazySettings, tmp_path: Path
 ) -> None:
+    """Row 26: what is large waits in a queue of its own."""
     settings.OUTBOUND_ALLOWED_HOSTS = ["127.0.0.1"]
     globex = Company.objects.create(url_id="globex-of-backfills")
     others = [CrmUser.objects.create(company=globex, unique_id=f"user-{number}") for number in range(20)]

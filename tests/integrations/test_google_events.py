@@ -250,6 +250,7 @@ def test_event_moved_to_another_calendar_between_pages_is_there_and_not_here(fou
 
 
 def test_newest_version_of_an_event_shown_twice_wins(four: GoogleSimulator) -> None:
+    """Row 28."""
     cursor = read(four).cursor
     four.put(ALICE, "event0", timed("2026-03-02T09:00", summary="After"))
     for start in ("", cursor):

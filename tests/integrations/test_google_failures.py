@@ -161,6 +161,7 @@ def test_throttled_for_as_long_as_google_says(
 def test_answer_that_is_none_fails_the_read(
     google: GoogleSimulator, settings: Settings, fault: Fault, means: type[ProviderError]
 ) -> None:
+    """Row 20."""
     settings.OUTBOUND_TIMEOUT_SECONDS = settings.OUTBOUND_DEADLINE_SECONDS = 1
     google.fail(fault, on=3)
     assert isinstance(failure(changes(google)), means)
@@ -178,6 +179,7 @@ def test_page_without_items_is_an_empty_page(google: GoogleSimulator) -> None:
 
 
 def test_expired_page_token_fails_the_read_and_the_cursor_stays_good(google: GoogleSimulator) -> None:
+    """Row 18."""
     cursor = read(google).cursor
     google.delete(ALICE, "event0")
     google.before(google.calendars.expire_page_tokens, on=2)
@@ -186,6 +188,7 @@ def test_expired_page_token_fails_the_read_and_the_cursor_stays_good(google: Goo
 
 
 def test_endless_listing_is_given_up(google: GoogleSimulator) -> None:
+    """Row 28."""
     google.answer = lambda ask: json_answer({"items": [], "nextPageToken": "again"})
     assert isinstance(failure(changes(google)), UnexpectedAnswer)
     assert len(google.asked) == 2

@@ -158,6 +158,7 @@ def test_expired_access_token_is_renewed_in_the_middle_of_a_read(
 
 
 def test_revoked_permission_asks_to_connect_again(account: CalendarAccount, google: GoogleSimulator) -> None:
+    """Row 21: invalid_grant."""
     google.oauth.revoke_all(ALICE)
     assert not synced(account).succeeded
     account.refresh_from_db()

@@ -1,17 +1,20 @@
 """The whole way: a real server's calendars into the ledger, over the wire, with everything that happens to servers."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
 from calendars.models import CalendarAccount, WithheldEvent
-from calendars.services import accounts
+from calendars.providers import ReconnectNeeded
+from calendars.services import accounts, syncs
+from calendars.sync.mirror import Changes
 from tenancy.models import CrmUser
 from tests.calendars.mirror import ledger, synced, titles
 from tests.contracts.contract import event
-from tests.proxy import Proxy
+from tests.proxy import Canned, Proxy
 from tests.servers import CalDAVServer, radicale, xandikos
 
 EVENTS = {f"e{number:02}": event(f"u{number}", "DTSTART:20260320T090000Z", "SUMMARY:Before") for number in range(24)}
@@ -56,6 +59,28 @@ def test_deletions_that_the_server_names_apply_however_many_they_are(
     server.delete_events("work", list(EVENTS)[1:])
     assert synced(account).succeeded
     assert list(ledger(account)) == ["e00.ics"]
+
+
+def test_revoked_app_password_stops_the_polling_keeps_the_rows_and_is_mended_by_a_new_one(
+    account: CalendarAccount, proxy: Proxy, server: CalDAVServer
+) -> None:
+    """Row 27."""
+    synced(account)
+    proxy.answer = lambda ask: Canned(401, headers={"WWW-Authenticate": 'Basic realm="calendars"'})
+    assert isinstance(synced(account).failure, ReconnectNeeded)
+    account.refresh_from_db()
+    assert (account.connected, account.status, account.next_attempt_at) == (False, "error", None)
+    assert "Connect the account again" in account.last_error
+    assert len(ledger(account)) == 24
+    asked = len(proxy.asked)
+    syncs.poll_due(timezone.now() + timedelta(days=30))
+    assert len(proxy.asked) == asked
+    proxy.answer = lambda ask: None
+    given = {"server_url": proxy.url, "username": server.username, "password": server.password}
+    accounts.change(account, provider_data=given, now=timezone.now())
+    assert synced(account).changes == Changes()
+    account.refresh_from_db()
+    assert (account.connected, account.status, account.last_error) == (True, "active", "")
 
 
 def test_server_that_is_down_loses_nothing_and_the_account_says_why(

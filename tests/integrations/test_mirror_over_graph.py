@@ -56,6 +56,7 @@ def test_occurrence_that_is_deleted_without_a_word_goes_alone(account: CalendarA
 def test_cursor_lost_on_a_later_page_shows_nobody_a_shrunken_calendar(
     account: CalendarAccount, graph: GraphSimulator
 ) -> None:
+    """Row 17, over the wire."""
     synced(account)
     graph.lose_cursors()
     graph.fail(error(410, "SyncStateNotFound"), on=3, path="calendarView")
@@ -79,6 +80,7 @@ def test_expired_token_is_renewed_and_the_rotated_one_is_kept(account: CalendarA
 
 
 def test_revoked_account_says_connect_again(account: CalendarAccount, graph: GraphSimulator) -> None:
+    """Row 21: invalid_grant."""
     graph.sign_in.revoke_everything()
     verdict = synced(account)
     assert verdict.failure is not None

@@ -82,6 +82,7 @@ def test_failure_has_its_class_and_ends_nothing(
 def test_answer_that_does_not_come_in_time_is_unreachable(
     graph: GraphSimulator, settings: Settings, fault: Fault
 ) -> None:
+    """Row 20."""
     settings.OUTBOUND_TIMEOUT_SECONDS = settings.OUTBOUND_DEADLINE_SECONDS = 0.2
     graph.fail(fault, on=2, times=2, path=DELTA)
     fails_without_an_end(changes(graph), Unreachable)
@@ -120,11 +121,13 @@ def test_refused_token_is_replaced_once_and_the_reading_goes_on(graph: GraphSimu
 
 
 def test_expired_link_to_the_next_page_is_a_lost_cursor(graph: GraphSimulator) -> None:
+    """Row 18."""
     graph.before(graph.expire_pages, on=3, path=DELTA)
     fails_without_an_end(changes(graph), CursorLost)
 
 
 def test_links_in_a_circle_do_not_end_as_a_completed_reading(graph: GraphSimulator) -> None:
+    """Row 28."""
     first: list[str] = []
 
     def back(body: dict[str, object]) -> None:

@@ -144,6 +144,7 @@ def test_of_an_item_that_changes_between_pages_the_last_word_counts(graph: Graph
 
 
 def test_twice_in_one_page_the_last_word_counts(graph: GraphSimulator) -> None:
+    """Row 28."""
     graph.alice.put("work", "lunch", "2026-03-20T12:00", subject="Second")
 
     def twice(body: dict[str, Any]) -> None:

@@ -142,6 +142,7 @@ def test_first_message_only_says_that_the_channel_is_open(google: GoogleSimulato
 def test_forged_message_at_googles_door_does_nothing(
     google: GoogleSimulator, at_google: CalendarAccount, changes: dict[str, str]
 ) -> None:
+    """Row 24."""
     tended()
     google.put(ALICE, "standup", timed("2026-03-20T09:00"))
     asked = len(google.asked)
@@ -243,6 +244,7 @@ def test_message_of_graph_brings_the_change(graph: GraphSimulator, at_microsoft:
 def test_of_mixed_messages_only_the_true_ones_count_and_one_sync_follows(
     graph: GraphSimulator, at_microsoft: CalendarAccount
 ) -> None:
+    """Row 24."""
     tended()
     true = notification(graph)
     forged = notification(graph, clientState="wrong")
