@@ -35,6 +35,9 @@ _KEPT_BEFORE = 2 * _ROLLS_EVERY
 _DAY = timedelta(days=1)
 # What one series may cost: readers have less, but they stay in their spans.
 _STEPS = 4 * SERIES_STEPS
+# Occurrences of one user: a thousand daily series. Whoever has more (a hostile feed of hourly ones, say) is answered by
+# expansion, within the budget of each question.
+_MOST = 600_000
 # Series that are loaded at once.
 _BATCH = 200
 _TOO_MUCH = "too much"
@@ -104,7 +107,9 @@ def prepare(user_pk: int, *, now: datetime) -> int:
         try:
             with transaction.atomic():
                 Occurrence.objects.filter(user=user).delete()
-                count = _write(user_pk, _families(BusyBlock.objects.of(user).series()), Span(start, span.end))
+                count = _write(
+                    user_pk, _families(BusyBlock.objects.of(user).series()), Span(start, span.end), Budget(_MOST)
+                )
         except BudgetExceeded:
             log.warning("series_cannot_be_prepared", user=user_pk)
             Horizon.objects.update_or_create(user=user, defaults={**values, "made_with": _TOO_MUCH})
@@ -166,11 +171,12 @@ def made_with() -> str:
 
 
 def _renew(user_pk: int, keys: list[Key], span: Span) -> None:
+    room = Budget(_MOST)
     for first in range(0, len(keys), _BATCH):
         rows = series_of(BusyBlock.objects.filter(user=user_pk), keys[first : first + _BATCH])
         found = _families(rows)
         Occurrence.objects.filter(block__in=[row.pk for family in found for row in family.rows]).delete()
-        _write(user_pk, found, span)
+        _write(user_pk, found, span, room)
 
 
 def _families(rows: BusyBlockQuerySet) -> list[Family]:
@@ -178,8 +184,11 @@ def _families(rows: BusyBlockQuerySet) -> list[Family]:
     return gathered(loaded(rows), DateZones({}, {}, UTC))
 
 
-def _write(user_pk: int, families: Iterable[Family], span: Span) -> int:
-    """Occurrences of the families that touch the span, dates with a day to either side; raises `BudgetExceeded`."""
+def _write(user_pk: int, families: Iterable[Family], span: Span, room: Budget) -> int:
+    """Occurrences of the families that touch the span, dates with a day to either side.
+
+    Raises `BudgetExceeded` where a series takes too much work, or all of them are more than there is `room` for.
+    """
     wide = Span(span.start - _DAY, span.end + _DAY)
     count = 0
 
@@ -187,6 +196,7 @@ def _write(user_pk: int, families: Iterable[Family], span: Span) -> int:
         nonlocal count
         for family in families:
             for row, instance in family.instances(wide, Budget(_STEPS)):
+                room.spend()
                 count += 1
                 yield user_pk, row.pk, instance.recurrence_id, instance.start, instance.end
 

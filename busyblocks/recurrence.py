@@ -10,14 +10,13 @@ What the RFC leaves undefined is decided here, and pinned by tests:
 """
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from busyblocks import rules, zones
 from busyblocks.entries import Entry
-from busyblocks.errors import BudgetExceeded, LedgerError, RuleRefused
+from busyblocks.errors import LedgerError, RuleRefused
 from busyblocks.models import EventStatus
 from busyblocks.rules import Budget
 from busyblocks.timespans import EARLIEST, LATEST, Span
@@ -133,6 +132,7 @@ def instances(
     """As `expand`, one by one and unsorted, for callers who stop at the first."""
     budget = budget or Budget(SERIES_STEPS)
     overrides = [entry for entry in entries if entry.recurrence_id]
+    budget.spend(len(overrides))
     for entry in overrides:
         if entry.status != EventStatus.CANCELLED:
             instance = Instance(entry.start_time, entry.end_time, entry.all_day, entry.recurrence_id, entry)
@@ -241,6 +241,7 @@ class Series:
             instance = self.at(wall)
             if instance not in excluded:
                 yield instance
+        budget.spend(len(self.entry.rdates))
         for instance in self.extra():
             if instance not in excluded:
                 yield instance
@@ -296,11 +297,7 @@ class Series:
             return max(self.first, bound) if bound else None
         if self.rule.count is None:
             return None
-        walls = self.walls(self.first, LATEST.replace(tzinfo=None), Budget(SERIES_STEPS))
-        try:
-            return deque(walls, maxlen=1).pop()
-        except BudgetExceeded:
-            return None
+        return rules.last(self.rule, self.first, steps=SERIES_STEPS)
 
     def extra(self) -> Iterator[Instance]:
         """The RDATEs' instances (§3.8.5.2); what cannot be read as one is left out."""

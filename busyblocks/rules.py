@@ -9,6 +9,7 @@ where it yields.)
 import calendar
 import re
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,7 +20,7 @@ from itertools import product
 from busyblocks.errors import BudgetExceeded, RuleRefused
 
 MAX_LENGTH = 2048
-# More is no calendar entry; and a year of it is as much as one request may cost.
+# More is no calendar entry.
 MAX_INSTANCES_PER_DAY = 24
 _DAYS = {"MO": 0, "TU": 1, "WE": 2, "TH": 3, "FR": 4, "SA": 5, "SU": 6}
 _BYDAY = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
@@ -59,7 +60,10 @@ class Rule:
 
 
 class Budget:
-    """Steps of work that may still be done: a day looked at, or an instance made, is one."""
+    """Steps of work that may still be done: a day looked at, or an instance made, is one.
+
+    So is each time of day beyond the first that a day is given, whether or not an instance comes of it.
+    """
 
     __slots__ = ("left",)
 
@@ -95,7 +99,7 @@ def parse(text: str) -> Rule:
             raise RuleRefused(f"{name} stands twice.")
         parts[name] = value
     rule = _rule(parts)
-    if _instances_per_day(rule) > MAX_INSTANCES_PER_DAY:
+    if per_day(rule) > MAX_INSTANCES_PER_DAY:
         raise RuleRefused(f"The rule recurs more than {MAX_INSTANCES_PER_DAY} times a day.")
     return rule
 
@@ -185,9 +189,23 @@ def _until(text: str) -> datetime | date:
     return moment.replace(tzinfo=UTC) if match[3] else moment
 
 
-def _instances_per_day(rule: Rule) -> int:
-    hours = len(rule.by_hour) or (1 if rule.freq < Freq.HOURLY else 24)
+def per_day(rule: Rule) -> int:
+    """How often the rule recurs on one day, at most."""
+    if rule.freq == Freq.HOURLY:
+        hours = len(rule.by_hour) or -(-24 // min(rule.interval, 24))
+    else:
+        hours = len(rule.by_hour) or 1
     return hours * (len(rule.by_minute) or 1) * (len(rule.by_second) or 1)
+
+
+@lru_cache(maxsize=1024)
+def last(rule: Rule, first: datetime, *, steps: int) -> datetime | None:
+    """The last wall time of a rule with a COUNT; None where it is not found in so many steps."""
+    walls = walk(rule, first, after=first, until=_END, budget=Budget(steps))
+    try:
+        return deque(walls, maxlen=1).pop()
+    except BudgetExceeded:
+        return None
 
 
 def walk(rule: Rule, first: datetime, *, after: datetime, until: datetime, budget: Budget) -> Iterator[datetime]:
@@ -332,14 +350,16 @@ class _Walk:
                 return self._hour(step)
         self.budget.spend(len(days) or 1)
         begins = datetime.combine(start, time())
-        found = [datetime.combine(day, at) for day in days if self._fits(day) for at in self.times]
-        return begins, self._chosen(found)
+        days = [day for day in days if self._fits(day)]
+        self.budget.spend(len(days) * (len(self.times) - 1))
+        return begins, self._chosen([datetime.combine(day, at) for day in days for at in self.times])
 
     def _hour(self, step: int) -> tuple[datetime, list[datetime]]:
         self.budget.spend()
         begins = self.first.replace(minute=0, second=0) + timedelta(hours=step)
         if (self.rule.by_hour and begins.hour not in self.rule.by_hour) or not self._fits(begins.date()):
             return begins, []
+        self.budget.spend(len(self.times) - 1)
         return begins, self._chosen([datetime.combine(begins, at.replace(hour=begins.hour)) for at in self.times])
 
     def _chosen(self, found: list[datetime]) -> list[datetime]:
@@ -406,6 +426,7 @@ class _Walk:
 
 
 _LAST_DAY = date.max.toordinal()
+_END = datetime.combine(date.max, time())
 
 
 def _first_week(year: int, week_start: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers as plain
 from rest_framework_json_api import serializers
 
-from busyblocks import moments, rules, zones
+from busyblocks import density, moments, rules, zones
 from busyblocks.entries import Entry, entry_of, fbtype_of
 from busyblocks.errors import RuleRefused
 from busyblocks.fields import (
@@ -265,6 +265,9 @@ def _recurrence(attrs: Mapping[str, Any], entry: Entry, tz: tzinfo) -> Entry:
     if entry.recurrence_id:
         raise serializers.ValidationError({"recurrence_rule": "One instance of a series does not itself recur."})
     try:
+        # What is refused for its words alone is never walked.
+        if "recurrence_rule" in attrs:
+            density.check(entry)
         check_entry(entry)
     except RuleRefused as error:
         raise serializers.ValidationError({"recurrence_rule": error.reason}) from None

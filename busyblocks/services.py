@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from busyblocks import overrides
+from busyblocks import density, overrides
 from busyblocks.entries import ENTRY_COLUMNS, Entry, entry_of
 from busyblocks.errors import BlockIsMirrored
 from busyblocks.families import Key
@@ -34,7 +34,11 @@ def create(
     unique_id: UUID | None = None,
     now: datetime,
 ) -> BusyBlock:
-    """A new row of the user. Its UID is made from its public id, so that every feed names it the same for ever."""
+    """A new row of the user. Its UID is made from its public id, so that every feed names it the same for ever.
+
+    Raises `RuleRefused` where the user's series would recur too often.
+    """
+    density.check_user(user, entry)
     block = BusyBlock(company_id=user.company_id, user=user, source=source or Source.MANUAL, source_id=source_id)
     block.unique_id = unique_id or block.unique_id
     block.metadata = metadata or {}
@@ -55,12 +59,15 @@ def change(
     metadata: dict[str, Any] | None = None,
     now: datetime,
 ) -> BusyBlock:
-    """The row as `entry` says it is now; what is None stays. Raises `BlockIsMirrored`, `BudgetExceeded`.
+    """The row as `entry` says it is now; what is None stays. Raises `BlockIsMirrored`, `BudgetExceeded`,
+    `RuleRefused`.
 
     The overrides and EXDATEs of a series go along with the instances that they name; an override of an instance that
     the series no longer has goes away. The caller holds the row's lock where others may change it at the same time.
     """
     check_editable(block)
+    if entry.recurrence_rule != block.recurrence_rule:
+        density.check_user(block.user, entry, but=block)
     before = _series(block)
     with transaction.atomic():
         if before and not block.recurrence_id:

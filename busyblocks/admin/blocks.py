@@ -12,10 +12,10 @@ from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 from unfold.decorators import display
 
-from busyblocks import services
+from busyblocks import density, services
 from busyblocks.admin import schedule
 from busyblocks.entries import Entry, entry_of
-from busyblocks.errors import UnknownZone
+from busyblocks.errors import RuleRefused, UnknownZone
 from busyblocks.models import BusyBlock, FreeBusyType
 from busyblocks.serializers import entry_from
 from tenancy.admin.scope import AutocompleteFilter, CompanyScopedAdmin, take_over
@@ -51,8 +51,12 @@ class BusyBlockForm(forms.ModelForm):
                 given[name] = given[name].date()
         try:
             self.entry = entry_from(given, self._before())
+            user = self.instance.user if self.instance.pk else cleaned["user"]
+            density.check_user(user, self.entry, but=self.instance if self.instance.pk else None)
         except ValidationError as refusal:
             self._add_errors(refusal.detail)
+        except RuleRefused as refusal:
+            self.add_error("recurrence_rule", refusal.reason)
         except UnknownZone:
             self.add_error("time_zone", "Use an IANA time zone, for example Europe/Berlin.")
         return cleaned
