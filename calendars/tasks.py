@@ -5,7 +5,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from calendars.services import channels, clocks, farewells, people, push, syncs
+from calendars.services import channels, clocks, farewells, hours, people, push, syncs
 from calendars.sync import engine
 
 
@@ -73,3 +73,9 @@ def sweep_push_messages() -> None:
 def mend_stamps() -> None:
     """Beat: moments that a clock which was ahead wrote into rows. Twice: the second finds none."""
     clocks.mend(timezone.now())
+
+
+@shared_task
+def clear_old_hours() -> None:
+    """Beat: counts that no dashboard shows any more. Twice: the second finds none."""
+    hours.clear_old(now=timezone.now())

@@ -142,6 +142,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=30),
     },
     "match-waiting-bookings": {"task": "calendars.tasks.match_waiting_bookings", "schedule": timedelta(seconds=60)},
+    "clear-old-sync-hours": {"task": "calendars.tasks.clear_old_hours", "schedule": timedelta(hours=1)},
+    "clear-old-read-hours": {"task": "icsfeeds.tasks.clear_old_hours", "schedule": timedelta(hours=1)},
     "clear-old-sessions": {"task": "tenancy.tasks.clear_old_sessions", "schedule": timedelta(hours=1)},
     "clear-old-audit-entries": {"task": "tenancy.tasks.clear_old_audit_entries", "schedule": timedelta(hours=1)},
     "clear-old-deliveries": {"task": "integrations.tasks.clear_old_deliveries", "schedule": timedelta(hours=1)},
@@ -350,11 +352,11 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     # Else browsers ask for /favicon.ico.
     "SITE_FAVICONS": [{"rel": "icon", "href": "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"}],
-    "STYLES": [STATIC_URL + "ours/admin.css"],
+    "STYLES": [STATIC_URL + "ours/admin.css", STATIC_URL + "ours/board.css"],
     "SCRIPTS": [STATIC_URL + "ours/admin.js"],
     # They stand in ours/admin.css: Unfold would write them into each page, where a style may not be.
     "COLORS": "config.admin.no_colors_in_pages",
     "LOGIN": {"form": "tenancy.login.SignInForm"},
     "SIDEBAR": {"show_search": True, "navigation": "config.admin.navigation"},
-    "DASHBOARD_CALLBACK": "config.admin.index",
+    "DASHBOARD_CALLBACK": "config.dashboard.index",
 }

@@ -16,6 +16,7 @@ import structlog
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 
+from icsfeeds import hours
 from icsfeeds.models import ICSToken
 
 WRITTEN_AFTER = timedelta(seconds=15)
@@ -71,6 +72,7 @@ def write() -> None:
         with transaction.atomic():
             for pk, reads in sorted(written.items()):
                 _add(pk, reads)
+            hours.count({pk: (reads.count, reads.last_at) for pk, reads in written.items()})
     # A standby, or a disk that is full: the feeds can still be read.
     except DatabaseError as error:
         log.warning("feed_counts_not_written", tokens=len(written), error=type(error).__name__)

@@ -84,3 +84,23 @@ class ICSToken(models.Model):
     def new_value() -> str:
         """A token of 192 random bits, 32 URL-safe characters."""
         return secrets.token_urlsafe(24)
+
+
+class ReadHour(models.Model):
+    """How often the feeds of a company were read in one hour (UTC)."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
+    hour = models.DateTimeField()
+    reads = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["company", "hour"], name="reads_are_counted_by_company_and_hour"),
+        ]
+        indexes = [
+            # The dashboard of superusers, and retention.
+            models.Index(fields=["hour"], name="read_hour"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}:00: {self.reads}"

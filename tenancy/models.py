@@ -146,6 +146,7 @@ class Verb(models.TextChoices):
     DELETED = "deleted", "deleted"
     CONNECTED = "connected", "connected"
     ROTATED = "rotated", "given a new value"
+    LINK_MADE = "link_made", "link to connect made"
     SYNC_ASKED = "sync_asked", "sync asked for"
     BRAKE_CLEARED = "brake_cleared", "brake cleared"
     REPLAYED = "replayed", "replayed"

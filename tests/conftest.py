@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.cache import cache
 from hypothesis import settings as hypothesis_settings
 
+from calendars.services import hours
 from icsfeeds import accesses, guessing, lookup, publication
 
 # The same examples in every run, and no judgement by the clock.
@@ -42,9 +43,10 @@ def _empty_cache() -> None:
 
 @pytest.fixture(autouse=True)
 def _reads_are_written_when_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread writes counts of a test's feeds while the next one runs: `accesses.write()` does where it must."""
-    accesses.forget()
-    monkeypatch.setattr(accesses, "_started", lambda: None)
+    """No thread writes a test's counts while the next one runs: `accesses.write()` does where it must."""
+    for counts in (accesses, hours):
+        counts.forget()
+        monkeypatch.setattr(counts, "_started", lambda: None)
 
 
 @pytest.fixture

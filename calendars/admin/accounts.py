@@ -7,16 +7,18 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.forms import Form
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from calendars.admin import brake, health
 from calendars.models import Calendar, CalendarAccount, SyncRun
 from calendars.services import accounts as services
-from calendars.services import syncs
+from calendars.services import grants, syncs
 from tenancy import audit
 from tenancy.admin.scope import CompanyScopedAdmin, change_url, list_url, take_over
 from tenancy.models import Verb
@@ -49,7 +51,7 @@ class CalendarAccountAdmin(CompanyScopedAdmin):
     list_filter = (health.HealthFilter, "provider", ("last_synced_at", admin.DateFieldListFilter))
     search_fields = ("email", "name", "=user__unique_id", "user__name")
     ordering = ("-id",)
-    actions = ("sync_now", "sync_with_full_reread", "clear_the_brake", "pause", "resume")
+    actions = ("sync_now", "sync_with_full_reread", "connect_again", "clear_the_brake", "pause", "resume")
     fieldsets = (
         (None, {"fields": ("user", "company", "provider", "email", "name", "sync_enabled")}),
         (
@@ -87,7 +89,9 @@ class CalendarAccountAdmin(CompanyScopedAdmin):
 
     def get_detail_actions(self, request: HttpRequest, obj: Any) -> tuple[str, ...]:
         brakes = ("clear_the_brake",) if obj.held else ()
-        return ("sync_now", "sync_with_full_reread", *brakes, "pause") if obj.sync_enabled else ("resume", *brakes)
+        if not obj.sync_enabled:
+            return ("resume", "connect_again", *brakes)
+        return ("sync_now", "sync_with_full_reread", "connect_again", *brakes, "pause")
 
     # Columns ------------------------------------------------------------------------------------------------------
 
@@ -118,6 +122,23 @@ class CalendarAccountAdmin(CompanyScopedAdmin):
     @admin.action(description="Sync with full re-read", permissions=["change"])
     def sync_with_full_reread(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> None:
         self._sync(request, accounts, force_refresh=True)
+
+    @admin.action(description=_("Connect again"), permissions=["change"])
+    def connect_again(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> Any:
+        """A page with a link for each account, for its owner's browser. Nothing changes before the owner follows it."""
+        if self._too_many(request, accounts):
+            return None
+        links = [
+            {"account": account, "url": change_url(CalendarAccount, account.pk), "link": _link_of(account)}
+            for account in accounts
+        ]
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Connect again"),
+            "opts": self.opts,
+            "links": links,
+        }
+        return TemplateResponse(request, "admin/connect_again.html", context)
 
     @admin.action(description="Clear the brake", permissions=["change"])
     def clear_the_brake(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> Any:
@@ -188,6 +209,15 @@ class CalendarAccountAdmin(CompanyScopedAdmin):
         calendars = Calendar.objects.filter(account__in=rows).select_related("account").defer("account__credentials")
         counted = calendars.annotate(count=Count("origin__rows")).order_by("pk")
         return {f"Busy blocks of {row.account.email}, {row} ({row.pk})": row.count for row in counted}
+
+
+def _link_of(account: CalendarAccount) -> str:
+    """Where its owner connects it again; written down, as whoever has the link may."""
+    with transaction.atomic():
+        link = grants.link(account, return_to="", now=timezone.now())
+        if link:
+            audit.record(account, Verb.LINK_MADE)
+    return link
 
 
 def _started(account: CalendarAccount, *, force_refresh: bool) -> SyncRun:

@@ -29,6 +29,8 @@ _ROWS = {
     PAUSED: Q(sync_enabled=False),
     FINE: Q(sync_enabled=True, connected=True, last_error_code="") & ~Q(_IS_HELD),
 }
+# In the order of a bar: what is well, what waits, what needs a person.
+WORDS = (FINE, WAITING, PAUSED, HELD, FAILING, RECONNECT)
 # Of the words that are true of an account, the one that matters most comes first.
 _FIRST = (PAUSED, RECONNECT, FAILING, WAITING, HELD)
 _HELD_COUNT = (

@@ -6,13 +6,14 @@ from calendars.models.calendar import Calendar, WithheldEvent
 from calendars.models.farewell import Farewell
 from calendars.models.meeting import Meeting, MeetingParticipant, MeetingUid
 from calendars.models.push_channel import PushChannel
-from calendars.models.sync_run import AccountRun, RunState, SyncRun
+from calendars.models.sync_run import AccountRun, CalendarRun, RunState, SyncHour, SyncRun
 
 __all__ = [
     "Absence",
     "AccountRun",
     "Calendar",
     "CalendarAccount",
+    "CalendarRun",
     "Farewell",
     "Meeting",
     "MeetingParticipant",
@@ -20,6 +21,7 @@ __all__ = [
     "ProviderName",
     "PushChannel",
     "RunState",
+    "SyncHour",
     "SyncRun",
     "WithheldEvent",
 ]

@@ -1,7 +1,7 @@
 """One remote calendar of an account, and where its mirror stands."""
 
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 
 from busyblocks.models import Origin
 from calendars.models.account import CalendarAccount
@@ -37,6 +37,10 @@ class Calendar(models.Model):
         ordering = [F("primary").desc(), "name", "id"]
         constraints = [
             models.UniqueConstraint(fields=["account", "external_id"], name="calendar_is_mirrored_once_per_account"),
+        ]
+        indexes = [
+            # The dashboard: where the brake holds something.
+            models.Index(fields=["account"], condition=Q(held_count__gt=0), name="calendar_is_braked"),
         ]
 
     def __str__(self) -> str:

@@ -1,9 +1,10 @@
-"""Runs of the mirror: what was asked for, by whom, how far it is and what came of it."""
+"""Runs of the mirror: what was asked for, how far it is and what came of it; and all syncs, counted by the hour."""
 
 from django.db import models
 from django.db.models import Q
 
 from calendars.models.account import CalendarAccount
+from calendars.models.calendar import Calendar
 from tenancy.models import Company, CrmUser, new_unique_id
 
 
@@ -72,3 +73,53 @@ class AccountRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} {self.status}"
+
+
+class CalendarRun(models.Model):
+    """What one calendar brought to an account's part of a run; written in the transaction that writes its events."""
+
+    part = models.ForeignKey(AccountRun, on_delete=models.CASCADE, related_name="calendar_runs")
+    calendar = models.ForeignKey(Calendar, null=True, on_delete=models.SET_NULL, related_name="+")
+    # A calendar may go, and what it brought is told all the same.
+    name = models.CharField(max_length=255, blank=True)
+    events_created = models.PositiveIntegerField(default=0)
+    events_updated = models.PositiveIntegerField(default=0)
+    events_deleted = models.PositiveIntegerField(default=0)
+    events_withheld = models.PositiveIntegerField(default=0)
+    events_held = models.PositiveIntegerField(default=0)
+    # The first of the withheld: the event's id and the reason.
+    withheld = models.JSONField(default=list, blank=True)
+    error = models.TextField(blank=True)
+    finished_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["part", "calendar"], name="calendar_is_once_in_a_part_of_a_run"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or "(no name)"
+
+
+class SyncHour(models.Model):
+    """What all syncs of a company came to in one hour (UTC), those that beat began as well as those of runs."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
+    hour = models.DateTimeField()
+    syncs = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    events_changed = models.PositiveBigIntegerField(default=0)
+    milliseconds = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["company", "hour"], name="syncs_are_counted_by_company_and_hour"),
+        ]
+        indexes = [
+            # The dashboard of superusers, and retention.
+            models.Index(fields=["hour"], name="sync_hour"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}:00: {self.syncs}"

@@ -41,7 +41,7 @@ from calendars.providers import (
     UnexpectedAnswer,
     Unreachable,
 )
-from calendars.services import push, runs
+from calendars.services import calendar_runs, hours, push, runs
 from calendars.services.connections import open_provider
 from calendars.services.credentials import TokenKeeper
 from calendars.sync import health, listing, mirror
@@ -127,10 +127,13 @@ def _reasons(account_pk: int) -> _Reasons:
 
 
 def _sync(lease: Lease, clock: Clock, account_runs: list[AccountRun]) -> Verdict:
+    began = clock()
     verdict = Verdict()
+    company_pk = None
     keeper = TokenKeeper(lease.account_pk, clock=clock)
     try:
         account = _load(lease)
+        company_pk = account.company_id
         keeper.know(account)
         if not account.sync_enabled:
             runs.close(account_runs, None, [_SWITCHED_OFF], now=clock())
@@ -158,6 +161,14 @@ def _sync(lease: Lease, clock: Clock, account_runs: list[AccountRun]) -> Verdict
         now=clock(),
     )
     runs.close(account_runs, verdict.failure, verdict.complaints, now=clock())
+    if company_pk is not None:
+        hours.note(
+            company_pk,
+            failed=not verdict.succeeded,
+            changed=verdict.changes.created + verdict.changes.updated + verdict.changes.deleted,
+            took=clock() - began,
+            now=clock(),
+        )
     log.info(
         "account_synced" if verdict.succeeded else "account_sync_failed",
         account=lease.account_pk,
@@ -181,6 +192,10 @@ class _Pass:
     clock: Clock
     account_runs: list[AccountRun]
     verdict: Verdict
+
+    @property
+    def part_pks(self) -> list[int]:
+        return [account_run.pk for account_run in self.account_runs]
 
     @property
     def force_refresh(self) -> bool:
@@ -233,6 +248,7 @@ def _read_calendars(current: _Pass) -> None:
                 silences = 0 if isinstance(fault, ServerFault) else silences + 1
             if complaint:
                 Calendar.objects.filter(pk=calendar.pk).update(last_error=complaint)
+                calendar_runs.complained(current.part_pks, calendar, complaint, now=current.clock())
                 current.verdict.complaints.append(f"{calendar}: {complaint}")
             if silences == _MOST_SILENCES:
                 # Nobody answers there: the rest is not worth the patience that each of them would cost.
@@ -313,7 +329,7 @@ def _read(current: _Pass, calendar: Calendar, state: CalendarState) -> Changes:
             spool,
             end,
             lease=current.lease,
-            run_pks=[account_run.pk for account_run in current.account_runs],
+            run_pks=current.part_pks,
             now=current.clock(),
         )
 

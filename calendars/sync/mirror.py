@@ -21,6 +21,7 @@ from busyblocks.prepared import key_of, keys_of, revised
 from busyblocks.recurrence import recurs_until
 from calendars.models import AccountRun, Calendar, CalendarAccount, WithheldEvent
 from calendars.providers import Delta, Snapshot, Withheld
+from calendars.services import calendar_runs
 from calendars.sync import bulk
 from calendars.sync import lease as leases
 from calendars.sync.brake import Shown, implied_deletions
@@ -64,6 +65,7 @@ def apply(
     Raises `LeaseLost`.
     """
     if spool.empty and isinstance(end, Delta) and _confirm(calendar, end, lease=lease, now=now):
+        _count(list(run_pks), calendar, Changes(), [], now=now)
         return Changes()
     with transaction.atomic():
         account = leases.lock(lease)
@@ -73,7 +75,8 @@ def apply(
         if current is None or not current.sync_enabled or current.cursor != calendar.cursor:
             return Changes()
         series: set[Key] = set()
-        changes, anything, shown = _apply_pages(account, current, spool, series)
+        told: list[Withheld] = []
+        changes, anything, shown = _apply_pages(account, current, spool, series, told)
         if isinstance(end, Snapshot):
             deletions = implied_deletions(current, shown, end, series, now=now)
             changes += Changes(deleted=deletions.deleted, held=deletions.held)
@@ -87,7 +90,7 @@ def apply(
             last_synced_at=now,
             last_error="",
         )
-        _count(run_pks, changes)
+        _count(list(run_pks), current, changes, told, now=now)
         leases.renew(lease, now=now)
     return changes
 
@@ -100,11 +103,12 @@ def _confirm(calendar: Calendar, end: Delta, *, lease: Lease, now: datetime) -> 
 
 
 def _apply_pages(
-    account: CalendarAccount, calendar: Calendar, spool: Spool, series: set[Key]
+    account: CalendarAccount, calendar: Calendar, spool: Spool, series: set[Key], told: list[Withheld]
 ) -> tuple[Changes, bool, Shown]:
     """What changed; whether any reader can see it; and what the remote has, by all that it said.
 
-    The series of which a row was written or deleted are added to `series`.
+    The series of which a row was written or deleted are added to `series`, and the first events that were withheld
+    to `told`.
     """
     total, anything = Changes(), False
     shown = Shown()
@@ -119,6 +123,8 @@ def _apply_pages(
         actions = plan(stored, words)
         refused = _write(account, calendar, actions, series)
         _remember_withheld(calendar, words, refused, withheld)
+        if len(told) < calendar_runs.NAMED:
+            told += [*words.withheld.values(), *refused]
         total += Changes(
             created=actions.created_events,
             updated=actions.updated_events,
@@ -216,8 +222,10 @@ def _remember_withheld(calendar: Calendar, words: Words, refused: list[Withheld]
     )
 
 
-def _count(run_pks: Iterable[int], changes: Changes) -> None:
-    if (pks := list(run_pks)) and changes != Changes():
+def _count(pks: list[int], calendar: Calendar, changes: Changes, withheld: list[Withheld], *, now: datetime) -> None:
+    counts = {name: getattr(changes, name) for name in ("created", "updated", "deleted", "withheld")}
+    calendar_runs.brought(pks, calendar, counts=counts, held=changes.held, withheld=withheld, now=now)
+    if pks and changes != Changes():
         AccountRun.objects.filter(pk__in=pks).update(
             events_created=F("events_created") + changes.created,
             events_updated=F("events_updated") + changes.updated,
