@@ -65,7 +65,7 @@ def _made(api: APIClient, body: dict[str, Any], *, ready: bool = False) -> str:
     return str(response.json()["data"]["id"])
 
 
-def _seen(api: APIClient) -> list[str]:
+def seen(api: APIClient) -> list[str]:
     """Start and title of every instance; first it is made sure that free/busy and the feed say the same."""
     alice = CrmUser.objects.get(unique_id="alice")
     listed = [one["attributes"] for one in api.get(LIST).json()["data"]]
@@ -204,7 +204,7 @@ def test_series_after(
     for verb, name, given in steps:
         response = getattr(api, verb)(f"{BLOCKS}/{series}{'_' + name if name else ''}", given or None)
         assert response.status_code in {200, 204}, response.content
-    assert _seen(api) == expected
+    assert seen(api) == expected
     alice = CrmUser.objects.get(unique_id="alice")
     assert (alice.pk in prepared.horizons([alice])) is ready, "what was prepared is kept"
 
@@ -230,7 +230,7 @@ def test_row_of_a_changed_instance_is_that_instance(api: APIClient) -> None:
     row = str(BusyBlock.objects.get(title="Other").unique_id)
     assert api.put(f"{BLOCKS}/{row}", {"title": "Third"}).json()["data"]["id"] == f"{series}_20260328T080000Z"
     assert api.delete(f"{BLOCKS}/{row}").status_code == 204
-    assert _seen(api) == ["03-27 08:00 Daily", "03-29 07:00 Daily", "03-30 07:00 Daily"]
+    assert seen(api) == ["03-27 08:00 Daily", "03-29 07:00 Daily", "03-30 07:00 Daily"]
 
 
 def test_change_of_what_follows_makes_one_series_however_often_it_is_sent(api: APIClient) -> None:
@@ -240,7 +240,7 @@ def test_change_of_what_follows_makes_one_series_however_often_it_is_sent(api: A
     assert answers[0]["id"] == answers[1]["id"] != series
     assert answers[0]["attributes"]["recurrence_rule"] == "FREQ=DAILY;COUNT=3"
     assert BusyBlock.objects.count() == 2
-    assert _seen(api) == ["03-27 08:00 Daily", "03-28 10:00 New", "03-29 09:00 New", "03-30 09:00 New"]
+    assert seen(api) == ["03-27 08:00 Daily", "03-28 10:00 New", "03-29 09:00 New", "03-30 09:00 New"]
 
 
 def test_end_that_was_taken_back_lets_the_series_go_on(api: APIClient) -> None:
@@ -250,7 +250,7 @@ def test_end_that_was_taken_back_lets_the_series_go_on(api: APIClient) -> None:
         "FREQ=DAILY;UNTIL=20260329T065959Z"
     )
     api.put(f"{BLOCKS}/{series}", {"recurrence_rule": "FREQ=DAILY;COUNT=4"})
-    assert len(_seen(api)) == 4
+    assert len(seen(api)) == 4
 
 
 REFUSED = [
@@ -275,7 +275,7 @@ def test_refused_with_the_field_named_and_nothing_changed(
     assert response.status_code == 422, response.content
     (error,) = response.json()["errors"]
     assert error["source"]["pointer"] == f"/data/attributes/{field}"
-    assert len(_seen(api)) == 4
+    assert len(seen(api)) == 4
 
 
 def test_rule_that_names_days_of_the_month_is_not_guessed_at(api: APIClient) -> None:
@@ -284,12 +284,12 @@ def test_rule_that_names_days_of_the_month_is_not_guessed_at(api: APIClient) -> 
     response = api.put(f"{BLOCKS}/{series}_20260406T090000Z", moved)
     assert response.status_code == 422
     assert response.json()["errors"][0]["source"]["pointer"] == "/data/attributes/recurrence_rule"
-    assert _seen(api) == ["03-02 09:00 Weekly", "04-06 09:00 Weekly"]
+    assert seen(api) == ["03-02 09:00 Weekly", "04-06 09:00 Weekly"]
     told = api.put(
         f"{BLOCKS}/{series}_20260406T090000Z", {**moved, "recurrence_rule": "FREQ=MONTHLY;BYDAY=1TU;COUNT=2"}
     )
     assert told.status_code == 200
-    assert _seen(api) == ["03-03 09:00 Weekly", "04-07 09:00 Weekly"]
+    assert seen(api) == ["03-03 09:00 Weekly", "04-07 09:00 Weekly"]
 
 
 UNKNOWN = ["_20260327T090000Z", "_20260401T070000Z", "_20260328", "_x", "_", "_20260329T070000Z_20260329T070000Z"]
@@ -342,7 +342,7 @@ def test_mallory_and_bob_change_nothing_of_alice(acme: Company, globex: Company,
         assert thief.put(name, {"title": "x"}).status_code == status
         assert thief.delete(f"{name}?scope=following").status_code == status
         assert thief.post(f"{name}/restore").status_code == status
-    assert len(_seen(api)) == 4
+    assert len(seen(api)) == 4
 
 
 def test_change_that_fails_half_way_leaves_everything(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +357,7 @@ def test_change_that_fails_half_way_leaves_everything(api: APIClient, monkeypatc
         body = {"title": "New", **FOLLOWING}
         assert api.put(f"{BLOCKS}/{series}_20260329T070000Z", body).status_code == 500
     assert BusyBlock.objects.count() == 1
-    assert len(_seen(api)) == 4
+    assert len(seen(api)) == 4
 
 
 @pytest.mark.services
@@ -382,4 +382,4 @@ def test_changes_at_once_lose_nothing(acme: Company, alice: CrmUser) -> None:
     assert row.description == "Words"
     assert row.location == "Room 1"
     api = client_for(acme, "alice")
-    assert [text[12:] for text in _seen(api)] == ["Own", "Other", "Twice", *["New"] * 7]
+    assert [text[12:] for text in seen(api)] == ["Own", "Other", "Twice", *["New"] * 7]
