@@ -7,6 +7,7 @@
 # make faults  the long tries: killed workers, a thousand token rotations, many random histories; prints its seed
 # make bench   the benchmarks
 # make interop the feeds, read by programs that share no code with them
+# make differential   drawn calendars through our expansion and three others
 # make clean   remove the demo's data and the record of what is installed
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ BIN := .venv/bin
 export PORT
 export SIMULATORS
 
-.PHONY: demo simulators test lint check faults bench interop setup clean
+.PHONY: demo simulators test lint check faults bench interop differential setup clean
 
 demo: .venv/demo.stamp
 	@exec $(BIN)/python -m config.demo
@@ -39,6 +40,9 @@ bench: .venv/dev.stamp
 
 interop: .venv/dev.stamp
 	@exec $(BIN)/python -m tests.interop
+
+differential: .venv/dev.stamp
+	@exec $(BIN)/python -W ignore -m tests.differential $(SEEDS)
 
 setup: .venv/dev.stamp
 

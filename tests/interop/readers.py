@@ -8,8 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,8 @@ KNOWN = {
     ("sabre/vobject", "around changes of the clock"): "version 2 is an hour late from the gap on",
 }
 Seen = tuple[str, str, str]
+# A calendar's text, and from when to when its instances are wanted.
+Question = tuple[str, datetime, datetime]
 Reader = Callable[[bytes, datetime, datetime], list[Seen]]
 HERE = Path(__file__).parent
 INSTALLED = HERE.parents[1] / "var" / "interop"
@@ -91,26 +92,36 @@ def _key(moment: datetime | date) -> str:
     return shown(moment)
 
 
-def by_program(command: list[str | Path], **environment: str) -> Reader:
+def by_program(command: list[str | Path]) -> Reader:
     def read(feed: bytes, start: datetime, end: datetime) -> list[Seen]:
-        with tempfile.NamedTemporaryFile(suffix=".ics") as file:
-            file.write(feed)
-            file.flush()
-            done = subprocess.run(
-                [*command, file.name, shown(start), shown(end)],
-                capture_output=True,
-                text=True,
-                check=False,
-                cwd=INSTALLED if INSTALLED.exists() else None,
-                env={**os.environ, "TZ": "UTC", **environment},
-            )
-        assert done.returncode == 0, done.stderr[-2000:]
-        found = (
-            (begins.replace(".000Z", "Z"), ends.replace(".000Z", "Z"), t) for begins, ends, t in json.loads(done.stdout)
-        )
-        return _sorted(found, start, end)
+        (found,) = answers(command, [(feed.decode(), start, end)])
+        assert not isinstance(found, str), found
+        return found
 
     return read
+
+
+def answers(command: list[str | Path], questions: Sequence[Question]) -> list[list[Seen] | str]:
+    """What a program finds in each calendar, or what it says where it fails; it is started once."""
+    done = subprocess.run(
+        command,
+        input=json.dumps([(text, shown(start), shown(end)) for text, start, end in questions]),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=INSTALLED if INSTALLED.exists() else None,
+        env={**os.environ, "TZ": "UTC"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [
+        found if isinstance(found, str) else _sorted(map(_seen, found), start, end)
+        for found, (_, start, end) in zip(json.loads(done.stdout), questions, strict=True)
+    ]
+
+
+def _seen(found: list[str]) -> Seen:
+    begins, ends, title = found
+    return begins.replace(".000Z", "Z"), ends.replace(".000Z", "Z"), title
 
 
 def install() -> None:
@@ -135,16 +146,18 @@ def python_readers() -> dict[str, Reader]:
     return {"icalendar": by_icalendar, "ical": by_ical, "vobject": by_vobject}
 
 
-def all_readers() -> dict[str, Reader]:
-    """Those of Python and npm; of Debian sabre/vobject where it is installed (php-cli, php-sabre-vobject)."""
+def programs() -> dict[str, list[str | Path]]:
+    """By name, what to start: of npm, and of Debian sabre/vobject, where there is one (php-cli, php-sabre-vobject)."""
     install()
-    found = python_readers()
-    found["ical.js"] = by_program([_NODE, "ical_js.mjs"])
-    found["node-ical"] = by_program([_NODE, "node_ical.mjs"])
+    found: dict[str, list[str | Path]] = {"ical.js": [_NODE, "ical_js.mjs"], "node-ical": [_NODE, "node_ical.mjs"]}
     php = shutil.which("php")
     if php and Path("/usr/share/php/Sabre/VObject").is_dir():
-        found["sabre/vobject"] = by_program([php, "-d", "display_errors=stderr", HERE / "sabre.php"])
+        found["sabre/vobject"] = [php, "-d", "display_errors=stderr", HERE / "sabre.php"]
     return found
+
+
+def all_readers() -> dict[str, Reader]:
+    return python_readers() | {name: by_program(command) for name, command in programs().items()}
 
 
 def _sorted(found: Iterable[Seen], start: datetime, end: datetime) -> list[Seen]:
