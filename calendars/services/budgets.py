@@ -41,23 +41,28 @@ def checkpoint(
         return before
     # The same mailbox may be connected twice, and is one user to its vendor.
     user = hashlib.sha256(account.email.strip().lower().encode()).hexdigest()[:32]
+    counters = set[str]()
 
     def spend() -> None:
         before()
         for budget in budgets:
-            _take_one(budget, f"{account.provider}:{user if budget.per_user else 'all'}", now=clock())
+            _take_one(budget, f"{account.provider}:{user if budget.per_user else 'all'}", counters, now=clock())
 
     return spend
 
 
-def _take_one(budget: Budget, whose: str, *, now: datetime) -> None:
+def _take_one(budget: Budget, whose: str, counters: set[str], *, now: datetime) -> None:
+    """`counters`: those that are known to be there."""
     window, into = divmod(now.timestamp(), budget.window_seconds)
     key = f"budget:{whose}:{budget.window_seconds}:{int(window)}"
     try:
         # Whoever is first makes the counter, with their own request in it.
-        spent = 1 if cache.add(key, 1, budget.window_seconds * 2) else cache.incr(key)
+        is_first = key not in counters and cache.add(key, 1, budget.window_seconds * 2)
+        spent = 1 if is_first else cache.incr(key)
+        counters.add(key)
     except Exception as error:  # noqa: BLE001 (whatever the cache's client raises, also for a key that just ended)
         log.warning("budget_not_counted", error=type(error).__name__)
+        counters.discard(key)
         return
     if spent > budget.requests:
         left = timedelta(seconds=budget.window_seconds - into)

@@ -32,8 +32,8 @@ from calendars.sync.spool import Spool
 
 log = structlog.get_logger("sync")
 
-# Rows of one INSERT; SQLite takes at most 32,766 values in a statement, PostgreSQL 65,535 (here about 35 a row).
-_BATCH_ROWS = 500
+# Rows that are written together, and one by one where the database refuses one of them.
+_BATCH_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from calendars.providers import Page, Resource
 # Below this a read never touches the disk.
 _IN_MEMORY_BYTES = 4 * 1024 * 1024
 # Events that one batch of the mirror holds in memory, and in one statement.
-BATCH_EVENTS = 500
+BATCH_EVENTS = 1000
 
 
 class Spool:

@@ -18,7 +18,7 @@ from tests.servers import radicale
 
 EVENTS = 10_000
 CHANGED = 100
-_SYNC = "from tests.benchmarks.mirror_child import main; main({account})"
+_SYNC = "from tests.benchmarks.mirror_child import main; main(0, {account})"
 
 
 def run() -> None:

@@ -47,8 +47,12 @@ class Subscriptions:
     # Messages --------------------------------------------------------------------------------------------------------
 
     def notify(self, *ids: str, change_type: str = "updated") -> list[int]:
-        """Tell the callbacks of these subscriptions (all, if none is named) that something changed, those of one
-        address in one message. The statuses they answered."""
+        """Send `messages`. The statuses that the callbacks answered."""
+        return [_post(address, message) for address, message in self.messages(*ids, change_type=change_type).items()]
+
+    def messages(self, *ids: str, change_type: str = "updated") -> dict[str, dict[str, Any]]:
+        """What the callbacks of these subscriptions (all, if none is named) are told when something changed: those of
+        one address in one message."""
         chosen = [self.live[one] for one in ids] if ids else list(self.live.values())
         by_address: dict[str, list[dict[str, Any]]] = {}
         for found in chosen:
@@ -64,7 +68,7 @@ class Subscriptions:
                     "tenantId": "0",
                 }
             )
-        return [_post(address, {"value": value}) for address, value in by_address.items()]
+        return {address: {"value": value} for address, value in by_address.items()}
 
     def lifecycle(self, subscription_id: str, event: str) -> int:
         """Send reauthorizationRequired, subscriptionRemoved (which removes it) or missed; the status answered."""
