@@ -17,6 +17,7 @@ from datetime import datetime
 import structlog
 from cryptography.fernet import InvalidToken
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import Case, Exists, Q, When
 from django.utils import timezone
 
@@ -151,7 +152,7 @@ def _sync(lease: Lease, clock: Clock, account_runs: list[AccountRun]) -> Verdict
     except Exception:
         # A bug of ours must not leave the account without a word, or its runs open for ever.
         log.exception("sync_crashed", account=lease.account_pk)
-        verdict.failure = InternalFault("Something went wrong inside this service; it has been logged.")
+        verdict.failure = InternalFault(_CRASHED)
     health.settle(
         lease,
         verdict.failure,
@@ -229,7 +230,7 @@ def _read_calendars(current: _Pass) -> None:
         remote = current.provider.calendars()
         listing.reconcile(current.lease, remote, state=current.provider.state(), now=current.clock())
     read: list[int] = []
-    faults: list[Unreachable] = []
+    faults: list[ProviderError] = []
     silences = 0
     # Those that failed last time come last: where each of them is waited for in vain, the others were read before.
     wanted = current.account.calendars.filter(sync_enabled=True).order_by(
@@ -246,6 +247,13 @@ def _read_calendars(current: _Pass) -> None:
                 faults.append(fault)
                 complaint = fault.reason
                 silences = 0 if isinstance(fault, ServerFault) else silences + 1
+            except (ProviderError, LeaseLost, DatabaseError, InvalidToken):
+                raise
+            except Exception:
+                # What one calendar holds must not keep the others from being read.
+                log.exception("calendar_crashed", calendar=calendar.pk)
+                faults.append(InternalFault(_CRASHED))
+                complaint = _CRASHED
             if complaint:
                 Calendar.objects.filter(pk=calendar.pk).update(last_error=complaint)
                 calendar_runs.complained(current.part_pks, calendar, complaint, now=current.clock())
@@ -253,7 +261,7 @@ def _read_calendars(current: _Pass) -> None:
             if silences == _MOST_SILENCES:
                 # Nobody answers there: the rest is not worth the patience that each of them would cost.
                 raise faults[-1]
-    # A server that answers for none of them is down as a whole.
+    # What fails for all of them is no matter of single calendars: a server that is down as a whole.
     if faults and len(faults) == len(read):
         raise faults[0]
 
@@ -278,6 +286,7 @@ def _sync_calendar(current: _Pass, calendar: Calendar) -> str:
 
 # Calendars in a row for which no answer came.
 _MOST_SILENCES = 2
+_CRASHED = "Something went wrong inside this service; it has been logged."
 _SWITCHED_OFF = "The account is switched off."
 _MISSING = (
     "The server does not list this calendar any more. Its events are kept until a listing ten minutes later agrees."

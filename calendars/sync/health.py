@@ -83,7 +83,10 @@ def _verdict(
     if isinstance(failure, Throttled) and failure.retry_after is not None:
         asked = pace.vendor_wait(now, failure.retry_after)
         values["vendor_retry_at"] = asked
-        values["next_attempt_at"] = max(asked, pace.after_failure(now, failures=1))
+        # Some ask for less than they mean (iCloud): who is throttled again and again comes back later each time.
+        values["next_attempt_at"] = max(
+            asked, pace.after_failure(now, failures=1), pace.after_throttling(now, failures=failures)
+        )
     if isinstance(failure, ReconnectNeeded):
         values |= {"connected": False, "next_attempt_at": None}
     return values

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 FIRST_RETRY = timedelta(seconds=30)
+SHORTEST_SILENCE = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(hours=1)
 LONGEST_VENDOR_WAIT = timedelta(hours=24)
 
@@ -21,6 +22,11 @@ def after_failure(now: datetime, *, failures: int) -> datetime:
     """30 s, doubled with each failure in a row up to an hour, and up to half as much again."""
     wait = min(FIRST_RETRY * int(2 ** min(failures - 1, 10)), LONGEST_RETRY)
     return now + wait * random.uniform(1.0, 1.5)  # noqa: S311
+
+
+def after_throttling(now: datetime, *, failures: int) -> datetime:
+    """At the earliest: 2 s, doubled with each failure in a row up to an hour, however soon the vendor asks us back."""
+    return now + min(SHORTEST_SILENCE * int(2 ** min(failures, 12)), LONGEST_RETRY)
 
 
 def vendor_wait(now: datetime, retry_after: timedelta) -> datetime:

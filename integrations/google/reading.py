@@ -167,11 +167,11 @@ def _original(written: Any) -> str:
         return str(date).replace("-", "")
     try:
         moment = datetime.fromisoformat(written["dateTime"])
-    except (KeyError, TypeError, ValueError):
+        if moment.tzinfo is None:
+            name = zones.iana_name(str(written.get("timeZone")))
+            if not name:
+                return ""
+            moment = moment.replace(tzinfo=ledger_zones.zone(name))
+        return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    except (KeyError, TypeError, ValueError, OverflowError):
         return ""
-    if moment.tzinfo is None:
-        name = zones.iana_name(str(written.get("timeZone")))
-        if not name:
-            return ""
-        moment = moment.replace(tzinfo=ledger_zones.zone(name))
-    return compact(moment.astimezone(UTC).replace(microsecond=0))

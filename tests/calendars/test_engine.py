@@ -275,6 +275,32 @@ def test_server_that_answers_for_two_calendars_in_a_row_nothing_is_asked_for_no_
     assert "new" in ledger(account)
 
 
+def test_fault_of_our_own_in_one_calendar_does_not_stop_the_others(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    fill(server, 1, calendar="odd")
+    fill(server, 1, calendar="good")
+    server.fail_next(AttributeError("a bug"), calendar="odd")
+    verdict = synced(account)
+    assert verdict.failure is None
+    assert verdict.complaints == ["odd: Something went wrong inside this service; it has been logged."]
+    assert ledger(account) == server.ids("good")
+
+
+def test_vendor_that_throttles_again_and_again_is_left_alone_for_longer_than_it_asks(
+    server: MemoryCalendarServer, account: CalendarAccount
+) -> None:
+    with travel(MONDAY, tick=False) as clock:
+        for _ in range(9):
+            CalendarAccount.objects.update(vendor_retry_at=None)
+            server.fail_next(Throttled("Later.", retry_after=timedelta(seconds=1)), on="calendars")
+            synced(account)
+            clock.shift(timedelta(seconds=1))
+        tried_again = fresh(account).next_attempt_at
+        assert tried_again is not None
+        assert tried_again - timezone.now() > timedelta(seconds=2 * 2**9 - 2)
+
+
 def test_server_that_fails_for_every_calendar_is_down(server: MemoryCalendarServer, account: CalendarAccount) -> None:
     for calendar in ("work", "private"):
         fill(server, 1, calendar=calendar)
