@@ -27,6 +27,7 @@ class Connection:
     checkpoint: to be called before every request; it renews the lease, and raises to stop a sync that lost it.
     access_token: for vendors with OAuth, a bearer token that is valid now; called with "" before a request, and with
     the token that the vendor has just answered 401 to, to have it replaced (once: a second 401 is a `ReconnectNeeded`).
+    deadline_seconds: how long one request may take; None: as long as a worker has time.
     """
 
     email: str
@@ -34,6 +35,7 @@ class Connection:
     state: dict[str, Any] = field(default_factory=dict)
     checkpoint: Callable[[], None] = lambda: None
     access_token: Callable[[str], str] = field(default=_no_tokens, repr=False)
+    deadline_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 import tenancy.paths  # noqa: F401  # registers <user:…>
 from calendars.viewsets.accounts import CalendarAccountViewSet
 from calendars.viewsets.calendars import CalendarViewSet
+from calendars.viewsets.connect_links import ConnectLinkViewSet
 from calendars.viewsets.meetings import MeetingParticipantViewSet, MeetingViewSet
 from calendars.viewsets.syncs import CompanySyncViewSet, SyncRunViewSet, UserSyncViewSet
 
@@ -24,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         f"{_USER}/calendar_accounts/<str:account_id>/calendars/<str:id>",
         CalendarViewSet.as_view({"get": "retrieve", "put": "update"}),
     ),
+    path(f"{_USER}/connect_links", ConnectLinkViewSet.as_view({"post": "create"})),
     path(f"{_USER}/calendar/sync", UserSyncViewSet.as_view({"post": "create"})),
     path("calendar/sync", CompanySyncViewSet.as_view({"post": "create"})),
     path("calendar/syncs", SyncRunViewSet.as_view({"get": "list"})),

@@ -16,6 +16,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 # A feed's token stands in its path; nothing that is logged may show it, nor what callers authenticate with.
 _SECRETS = (
     (re.compile(r"(/calendars/[^/\s]+/ics/)[^/\s?\"']+"), r"\1[redacted]"),
+    # So does the link of a page.
+    (re.compile(r"(/(?:connect|subscribe)/)[^/\s?\"']+"), r"\1[redacted]"),
     (re.compile(r"(?i)(bearer|basic)\s+[A-Za-z0-9._~+/=-]+"), r"\1 [redacted]"),
     (re.compile(r"pk_live_[A-Za-z0-9_]+"), "[redacted]"),
     (re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), "[redacted]"),
@@ -25,7 +27,7 @@ _SECRETS = (
 )
 
 # No text without one of these holds a secret; almost none has one, and looking is much faster than replacing.
-_SUSPICIOUS = ("/ics/", "pk_live_", "eyJ", "://", "DETAIL:", "CONTEXT:")
+_SUSPICIOUS = ("/ics/", "/connect/", "/subscribe/", "pk_live_", "eyJ", "://", "DETAIL:", "CONTEXT:")
 
 log = structlog.get_logger("request")
 

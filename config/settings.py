@@ -78,6 +78,9 @@ TEMPLATES = [
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+# Of the pages that people without a login see: their browser says which.
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 
 # Database ----------------------------------------------------------------------------------------------------------
 DATABASES = {"default": env.database()}

@@ -22,6 +22,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("busyblocks.urls")),
     path("", include("calendars.urls")),
+    path("", include("calendars.pages.urls")),
     path("", include("icsfeeds.urls")),
     path("", include("integrations.urls")),
     path("", include("calendars.users_urls")),

@@ -5,11 +5,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from icsfeeds import services
 from icsfeeds.models import ICSToken
+from tenancy.admin.links import link_page
 from tenancy.admin.scope import AutocompleteFilter, CompanyScopedAdmin, take_over
 
 
@@ -54,7 +55,7 @@ class ICSTokenAdmin(CompanyScopedAdmin):
     search_fields = ("label", "=unique_id", "=user__unique_id")
     ordering = ("-id",)
     autocomplete_fields = ("user",)
-    actions = ("deactivate", "activate")
+    actions = ("deactivate", "activate", "subscribe_link")
     fields = (
         "user",
         "label",
@@ -75,7 +76,7 @@ class ICSTokenAdmin(CompanyScopedAdmin):
         return () if obj is None else ("user", *self.readonly_fields)
 
     def get_detail_actions(self, request: HttpRequest, obj: ICSToken) -> tuple[str, ...]:
-        return ("deactivate",) if obj.active else ("activate",)
+        return ("deactivate" if obj.active else "activate", "subscribe_link")
 
     @admin.display(description="Label", ordering="label")
     def named(self, token: ICSToken) -> str:
@@ -88,6 +89,11 @@ class ICSTokenAdmin(CompanyScopedAdmin):
     @admin.action(description="Activate", permissions=["change"])
     def activate(self, request: HttpRequest, tokens: QuerySet[ICSToken]) -> None:
         self._switch(request, tokens.filter(active=False), on=True)
+
+    @admin.action(description="Link to the subscribe page", permissions=["change"])
+    def subscribe_link(self, request: HttpRequest, tokens: QuerySet[ICSToken]) -> HttpResponse | None:
+        """A page with a link for the feed's owner, to be handed to them."""
+        return link_page(self, request, tokens, "subscribe", lambda token: services.link(token, now=timezone.now()))
 
     def _switch(self, request: HttpRequest, tokens: QuerySet[ICSToken], *, on: bool) -> None:
         chosen = list(tokens)

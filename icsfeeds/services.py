@@ -1,13 +1,15 @@
 """Feed tokens: made, changed, taken away."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
 from icsfeeds.models import ICSToken
-from tenancy import audit
+from tenancy import audit, page_links
 from tenancy.models import CrmUser, Verb
+from tenancy.page_links import PageLink
 
 CHANGEABLE = frozenset(
     {
@@ -66,6 +68,11 @@ def rotate(token: ICSToken) -> ICSToken:
         _save(token, "digest", "encrypted_token")
         audit.record(token, Verb.ROTATED)
     return token
+
+
+def link(token: ICSToken, *, now: datetime, lifetime: timedelta = page_links.LIFETIME) -> PageLink:
+    """A link to the subscribe page of this feed, and to nothing else."""
+    return page_links.issue(token.user, now=now, lifetime=lifetime, feed=token.unique_id, about=token)
 
 
 def revoke(token: ICSToken) -> None:

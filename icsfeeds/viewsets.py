@@ -11,14 +11,31 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework_json_api.serializers import ValidationError
 
-from icsfeeds import accesses, services
+from icsfeeds import accesses, pages, services
 from icsfeeds.models import ICSToken
 from icsfeeds.serializers import ICSTokenSerializer
 from tenancy.callers import Scope
 from tenancy.errors import Forbidden
 from tenancy.filters import SDK_STATUSES
+from tenancy.link_serializers import PageLinkSerializer
 from tenancy.models import CrmUser
 from tenancy.viewsets import TenantViewSet
+
+
+class SubscribeLinkViewSet(TenantViewSet):
+    """Links to the page on which people subscribe to one feed, and to nothing else."""
+
+    queryset = ICSToken.objects.select_related("user__company")
+    serializer_class = PageLinkSerializer
+    resource_name = "subscribe_link"
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        token = self.get_object()
+        body = PageLinkSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        link = services.link(token, lifetime=body.lifetime(), now=timezone.now())
+        context = {**self.get_serializer_context(), "url": pages.url_of(link)}
+        return Response(PageLinkSerializer(link, context=context).data, status=status.HTTP_201_CREATED)
 
 
 def _of_status(text: str) -> Q:

@@ -119,7 +119,7 @@ class OAuthState(models.Model):
     account = models.ForeignKey(CalendarAccount, on_delete=models.CASCADE, related_name="+")
     provider = models.CharField(max_length=16)
     verifier = EncryptedJSONField(help_text="PKCE's code verifier (RFC 7636).")
-    return_to = models.CharField(max_length=2048, blank=True)
+    return_to = EncryptedJSONField(default="", help_text="It may hold the link of a page.")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     redeemed_at = models.DateTimeField(null=True, blank=True)

@@ -17,24 +17,27 @@ _WINDOW_SECONDS = 60
 
 
 class PerCaller(BaseThrottle):
-    """API_REQUESTS_PER_MINUTE for each bearer token, counted by the clock's minutes; 0 switches it off.
-
-    The count lives in the cache. A cache that does not answer lets everybody pass: the limit protects the service,
-    it must not take it down.
-    """
+    """API_REQUESTS_PER_MINUTE for each bearer token; 0 switches it off."""
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         limit: int = settings.API_REQUESTS_PER_MINUTE
-        if not limit:
-            return True
-        key = f"requests:{request.auth}:{int(time.time() // _WINDOW_SECONDS)}"
-        try:
-            cache.add(key, 0, timeout=2 * _WINDOW_SECONDS)
-            return cache.incr(key) <= limit
-        except Exception as error:  # noqa: BLE001 (each cache has errors of its own)
-            log.warning("cache_unreachable", error=type(error).__name__)
-            return True
+        return not limit or is_within(f"requests:{request.auth}", limit)
 
     def wait(self) -> float:
         """Seconds until the next window."""
         return _WINDOW_SECONDS - time.time() % _WINDOW_SECONDS
+
+
+def is_within(name: str, limit: int) -> bool:
+    """Whether this is one of the first `limit` times of the clock's minute that `name` is counted.
+
+    The count lives in the cache. A cache that does not answer lets everybody pass: the limit protects the service,
+    it must not take it down.
+    """
+    key = f"{name}:{int(time.time() // _WINDOW_SECONDS)}"
+    try:
+        cache.add(key, 0, timeout=2 * _WINDOW_SECONDS)
+        return cache.incr(key) <= limit
+    except Exception as error:  # noqa: BLE001 (each cache has errors of its own)
+        log.warning("cache_unreachable", error=type(error).__name__)
+        return True

@@ -47,8 +47,16 @@ def redeem(grant: Grant, *, email: str, lasting: bool = False) -> Tokens:
     return tokens
 
 
+def leads_to_own_page(url: str) -> bool:
+    """Whether this is the address of a page of this service, which tells itself how the connecting went."""
+    return url.startswith(f"{settings.PUBLIC_URL}/connect/")
+
+
 def is_allowed_return(url: str) -> bool:
-    """Whether a browser may be sent on to `url` after connecting: an absolute address on one of OAUTH_RETURN_HOSTS."""
+    """Whether a browser may be sent on to `url` after connecting: an absolute address on one of OAUTH_RETURN_HOSTS, or
+    a page of this service."""
+    if leads_to_own_page(url):
+        return True
     try:
         absolute = bool(urlsplit(url).netloc)
     except ValueError:

@@ -35,6 +35,7 @@ class CalDAVProvider:
             self.server_url,
             authorization=basic(credentials["username"], credentials["password"]),
             checkpoint=connection.checkpoint,
+            deadline_seconds=connection.deadline_seconds,
         )
         self.homes: list[discovery.Home] = []
         # Addresses found for another server are of no use, and may be a stranger's.

@@ -70,6 +70,7 @@ class IcsProvider:
             self.url,
             authorization=basic(credentials.get("username", ""), password) if password else "",
             checkpoint=connection.checkpoint,
+            deadline_seconds=connection.deadline_seconds,
             # Feeds move about, and without a password there is nothing to keep from another site.
             roams=not password,
         )

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import OAuthState
 
@@ -20,7 +22,7 @@ _BITS = 256
 class StateRefused(Exception):
     """The state in an address is none that can be used. `reason` is for people."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str | Promise) -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -63,9 +65,9 @@ def redeem(state: str, *, provider: str, now: datetime) -> OAuthState:
     return found
 
 
-_UNKNOWN = "This link is not one of ours, or the account that it was made for is gone."
-_USED = "This link has been used already."
-_EXPIRED = "This link has expired."
+_UNKNOWN = _("This link is not one of ours, or the account that it was made for is gone.")
+_USED = _("This link has been used already.")
+_EXPIRED = _("This link has expired.")
 
 
 def _usable(state: str, *, provider: str, now: datetime) -> OAuthState:

@@ -5,7 +5,9 @@ document.documentElement.classList.add("js");
 
 // Times stand in the page in the user's zone. In a browser that is somewhere else they are told in its own.
 function tellTimes() {
-  const language = document.documentElement.lang;
+  // The page's language, as it is written where the reader is: en-GB, de-AT.
+  const page = document.documentElement.lang;
+  const language = navigator.languages.find((name) => name.split("-")[0] === page) || page;
   const ways = {
     moment: { dateStyle: "medium", timeStyle: "short" },
     day: { dateStyle: "full" },

@@ -5,9 +5,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from tenancy import page_links
+from tenancy.admin.links import link_page
 from tenancy.admin.scope import CompanyScopedAdmin
 from tenancy.models import CrmUser, bump_revision
 
@@ -37,6 +40,8 @@ class CrmUserAdmin(CompanyScopedAdmin):
     fields = ("company", "unique_id", "name", "email", "time_zone", "revision", "revised_at", "created_at")
     readonly_fields = ("revision", "revised_at", "created_at")
     change_form_outer_before_template = "admin/user.html"
+    actions = ("connect_link",)
+    detail_actions = ("connect_link",)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return self.fields if obj is not None else ("company", "unique_id", "name", "email", "time_zone")
@@ -44,6 +49,11 @@ class CrmUserAdmin(CompanyScopedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Whose it is, and the id that the CRM keeps, stay."""
         return () if obj is None else ("company", "unique_id", *self.readonly_fields)
+
+    @admin.action(description="Link to the connect page", permissions=["change"])
+    def connect_link(self, request: HttpRequest, users: QuerySet[CrmUser]) -> HttpResponse | None:
+        """A page with a link for one user, to be handed to them."""
+        return link_page(self, request, users, "connect", lambda user: page_links.issue(user, now=timezone.now()))
 
     def save_model(self, request: HttpRequest, obj: CrmUser, form: forms.Form, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -128,10 +128,12 @@ ACTIONS: dict[tuple[str, str], tuple[str, list[str]]] = {
     ("CalendarAccount", "sync_now"): ("sync_asked", []),
     ("CalendarAccount", "sync_with_full_reread"): ("sync_asked", ["force_refresh"]),
     ("Company", "delete_selected"): ("deleted", []),
+    ("CrmUser", "connect_link"): ("link_made", []),
     ("CrmUser", "delete_selected"): ("deleted", []),
     ("Group", "delete_selected"): ("deleted", []),
     ("ICSToken", "deactivate"): ("changed", ["active"]),
     ("ICSToken", "delete_selected"): ("deleted", []),
+    ("ICSToken", "subscribe_link"): ("link_made", []),
     ("Staff", "delete_selected"): ("deleted", []),
     ("WebhookDelivery", "replay"): ("replayed", []),
 }

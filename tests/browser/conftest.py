@@ -61,8 +61,8 @@ def site(live_server: LiveServer, settings: Settings) -> str:
 
 @pytest.fixture
 def watch(site: str) -> Iterator[Watch]:
-    """What the test's pages did wrong: add hosts that they may ask, and statuses that they are meant to bring."""
-    watching = Watch({site.removeprefix("http://")})
+    """What the test's pages did wrong. Add `others`, hosts to visit, and `expected`, statuses that have to come."""
+    watching = Watch(site.removeprefix("http://"))
     yield watching
     assert not watching.problems, "\n".join(watching.problems)
 

@@ -19,12 +19,14 @@ _INSIDE = ("about", "blob", "data")
 
 @dataclass
 class Watch:
-    """The problems of all pages of a browser's context. hosts: those that it may ask ("localhost:8000").
+    """The problems of the service's pages in a browser's context. host: the service's ("localhost:8000").
 
-    expected: statuses that the test asks for; Chromium calls each of them an error.
+    others: further hosts that may be visited; what their pages say is their own business. expected: statuses that the
+    test asks for; Chromium calls each of them an error.
     """
 
-    hosts: set[str]
+    host: str
+    others: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     expected: set[int] = field(default_factory=set)
 
@@ -38,13 +40,15 @@ class Watch:
         # What the Content-Security-Policy stops, scripts' errors and missing files: all of it is said here.
         if message.type not in {"error", "warning"}:
             return
+        if urlsplit(message.location.get("url", "")).netloc in self.others:
+            return
         if any(f"status of {status} " in message.text for status in self.expected):
             return
         self.problems.append(f"Console, at {message.location.get('url', '')}: {message.text}")
 
     def _asked(self, request: Request) -> None:
         address = urlsplit(request.url)
-        if address.scheme not in _INSIDE and address.netloc not in self.hosts:
+        if address.scheme not in _INSIDE and address.netloc not in {self.host, *self.others}:
             self.problems.append(f"A request to another host: {request.url}")
 
 

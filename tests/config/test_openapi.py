@@ -105,6 +105,8 @@ def test_every_operation_answers_as_described(client, acme, alice):
     ask("get", f"{one}/calendars/{row.unique_id}", status=200)
     ask("put", f"{one}/calendars/{row.unique_id}", {"calendar": {"sync_enabled": False}}, status=200)
 
+    ask("post", f"{USER}/connect_links", {"connect_link": {"expires_in": 3600}}, status=201)
+
     # Syncs
     answer = ask("post", f"{USER}/calendar/sync", status=200).json()
     ask("post", f"{USER}/calendar/sync", {"sync": {"force_refresh": True}}, status=200)
@@ -182,6 +184,7 @@ def test_every_operation_answers_as_described(client, acme, alice):
     ask("put", f"{USER}/ics_tokens/{token['id']}", {"label": "Ours", "active": True}, status=200)
     ask("get", f"/calendars/acme/ics/{token['attributes']['token']}", status=200)
     token = ask("post", f"{USER}/ics_tokens/{token['id']}/rotate", status=200).json()["data"]
+    ask("post", f"{USER}/ics_tokens/{token['id']}/subscribe_links", {}, status=201)
     ask("get", f"/calendars/acme/ics/{token['attributes']['token']}.ifb?download", status=200)
     ask("delete", f"{USER}/ics_tokens/{token['id']}", status=204)
     ask("delete", one, status=204)

@@ -158,7 +158,7 @@ def test_unticked_scopes_store_nothing(google: Google) -> None:
     google.scope = CALENDARS
     response = back(state_of(google), code="good-code")
     assert response.status_code == 400
-    assert "Not all that was asked for was allowed" in response.content.decode()
+    assert "Not every box was ticked" in response.content.decode()
     assert_nothing_stored()
 
 
@@ -166,7 +166,7 @@ def test_wrong_account_stores_nothing(google: Google) -> None:
     google.owner = "mallory@globex.example"
     response = back(state_of(google), code="good-code")
     assert response.status_code == 400
-    assert "Another account than alice@acme.example" in response.content.decode()
+    assert "You signed in with another account than the one you named" in response.content.decode()
     assert_nothing_stored()
 
 

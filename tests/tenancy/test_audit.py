@@ -67,6 +67,14 @@ WRITES: dict[tuple[str, str], tuple[Call, tuple[str, str, list[str]]]] = {
         lambda api, at: api.post(f"{at['token']}/rotate"),
         ("rotated", "icsfeeds.icstoken", []),
     ),
+    ("users/<user:user_unique_id>/ics_tokens/<str:id>/subscribe_links", "post"): (
+        lambda api, at: api.post(f"{at['token']}/subscribe_links"),
+        ("link_made", "icsfeeds.icstoken", []),
+    ),
+    ("users/<user:user_unique_id>/connect_links", "post"): (
+        lambda api, at: api.post("/users/alice/connect_links"),
+        ("link_made", "tenancy.crmuser", []),
+    ),
     ("users/<str:user_unique_id>/register", "post"): (
         lambda api, at: api.post("/users/alice/register", {"user": {"name": "Alice"}}),
         ("changed", "tenancy.crmuser", ["name"]),
