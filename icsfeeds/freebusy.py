@@ -24,12 +24,12 @@ from icsfeeds.models import ICSToken
 from icsfeeds.pieces import Joined, join, piece
 from icsfeeds.preparation import Revision
 from icsfeeds.shelf import Shelf
+from icsfeeds.snapshot import one_snapshot
 from icsfeeds.version import key_of
 from tenancy.models import CrmUser
 
 # What free/busy time is asked for: programs look some months ahead and hardly back.
 PAST, FUTURE = timedelta(days=31), timedelta(days=180)
-_ATTEMPTS = 3
 _BODIES_BYTES = 8 * 1024 * 1024
 _MAY_BE_BUSY = ~Q(recurrence_id="", fbtype=FreeBusyType.FREE)
 
@@ -69,16 +69,13 @@ def _made(token_pk: int, *, now: datetime) -> tuple[Joined, bool]:
         raise NoSuchFeed
     users = [token.user, *(token.team.order_by("pk") if token.of_team else ())]
     contents = contents_of(token, of_team=token.of_team)
-    before = _revisions(users)
-    for _ in range(_ATTEMPTS):
+    with one_snapshot() as whole:
+        before = _revisions(users)
         parts = [_component(user, contents, now=now) for user in users]
-        after = _revisions(users)
-        if after == before:
-            break
-        before = after
+        settled = whole or _revisions(users) == before
     opening = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{writer.line('PRODID:' + writer.text(settings.FEED_PRODID))}"
     text = "".join([opening, *parts, "END:VCALENDAR\r\n"])
-    return join([piece(text.encode())]), after == before
+    return join([piece(text.encode())]), settled
 
 
 def _revisions(users: list[CrmUser]) -> list[Revision]:

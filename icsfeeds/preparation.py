@@ -2,8 +2,8 @@
 
 Every change of a ledger raises its user's revision in its own transaction. So rows that were read while the revision
 stood still are the rows of that revision; if it moved, they may be older than the revision that is known now, or newer
-than the one that was known before, and they are read again. Never are old rows shown as a new state. This holds under
-READ COMMITTED and on SQLite, where a transaction around the reads would lock out writers.
+than the one that was known before, and they are read again; in the end in one snapshot. Never are old rows shown as a
+new state, nor rows of two states together.
 """
 
 import hashlib
@@ -26,10 +26,11 @@ from icsfeeds.lookup import Stamp
 from icsfeeds.pieces import Piece, piece
 from icsfeeds.rows import FeedRow, Shown
 from icsfeeds.singles import Single
+from icsfeeds.snapshot import one_snapshot
 from tenancy.models import CrmUser
 
-# A ledger that moves under every one of so many reads is shown without validators.
-_ATTEMPTS = 3
+# A ledger that moves under every one of so many reads is read in one snapshot, which costs more.
+_ATTEMPTS = 2
 # Rows for which one piece, or sixteen, are enough: pieces of about 40 rows are rendered in a millisecond.
 _ONE_PIECE, _SIXTEEN_PIECES = 600, 6_000
 _FETCHED_AT_ONCE = 2_000
@@ -55,7 +56,8 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a feed shows of one user. revision: None when the ledger would not stand still.
+    """What a feed shows of one user. revision: None when the ledger would not stand still, and somebody's
+    transaction stood around it.
 
     made_with: what else it follows from: the day, the renderer, the member's name in a team's feed.
     """
@@ -89,7 +91,11 @@ def prepare(user: CrmUser, contents: Contents, *, known: Prepared | None, now: d
         if after == before:
             return Prepared(after, basis, kept)
         before = after
-    return Prepared(None, basis, kept)
+    with one_snapshot() as whole:
+        before = revision_of(user)
+        kept = _render(user, contents, kept, now=now)
+        settled = whole or revision_of(user) == before
+    return Prepared(before if settled else None, basis, kept)
 
 
 def revision_of(user: CrmUser) -> Revision:

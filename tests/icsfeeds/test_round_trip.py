@@ -96,3 +96,15 @@ def test_a_feed_of_everything_is_mirrored_to_the_same_free_busy(served, alice, b
     mirror(account)
     assert freebusy.periods(bob, *SPAN) == freebusy.periods(alice, *SPAN)
     assert len(before ^ set(BusyBlock.objects.filter(user=bob).values_list("pk", "updated_at"))) == 2
+
+
+def test_the_free_busy_feed_is_read_in_one_snapshot_outside_of_any_transaction(served, client, alice):
+    written(alice, FIRMNESS)
+    token = services.issue(alice)
+
+    answer = client.get(f"/calendars/acme/ics/{token.encrypted_token}.ifb")
+
+    assert answer.content.count(b"FREEBUSY;FBTYPE=BUSY") > 3
+    assert "ETag" in answer
+    # Nothing of it is left open: what comes next may write.
+    bump_revision(alice.pk, at=NOW)
