@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
 
 from calendars.errors import CalendarsError
@@ -60,7 +60,7 @@ def receive(
         delivery.trigger = payloads.envelope(body).trigger
     except UnreadableBody as error:
         _settle(delivery, DeliveryState.FAILED, now=now, error=str(error))
-    delivery.save(force_insert=True)
+    _insert(delivery)
     if delivery.state == DeliveryState.RECEIVED:
         transaction.on_commit(lambda: announce(delivery.pk, ring=_ring))
     return delivery
@@ -146,6 +146,23 @@ def replay_all(deliveries: QuerySet[WebhookDelivery], *, now: datetime) -> int:
     for pk in pks:
         replay(pk, now=now)
     return len(pks)
+
+
+_COLUMNS = [field for field in WebhookDelivery._meta.local_concrete_fields if not field.primary_key]
+_NAMES = ", ".join(str(field.column) for field in _COLUMNS)
+_INSERT = (
+    f"INSERT INTO {WebhookDelivery._meta.db_table} ({_NAMES}) "  # noqa: S608 (names of our own table)
+    f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}) RETURNING id"
+)
+
+
+def _insert(delivery: WebhookDelivery) -> None:
+    """`save(force_insert=True)`, by hand: Cal.com waits for it, and composing the statement anew each time cost more
+    than what it says."""
+    values = [field.get_db_prep_save(field.pre_save(delivery, True), connection) for field in _COLUMNS]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, values)
+        delivery.pk = cursor.fetchone()[0]
 
 
 def _work_off(delivery_pk: int, *, now: datetime) -> None:

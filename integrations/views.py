@@ -1,5 +1,7 @@
 """Where vendors call us. Plain Django: the caller is known by a signature over the raw body, not by a token."""
 
+from functools import lru_cache
+
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import connection
@@ -73,5 +75,13 @@ def _company(url_id: str) -> tuple[int | None, list[str]]:
         cursor.execute(_COMPANY_AND_SECRETS, [url_id])
         rows = cursor.fetchall()
     # Without secrets there is one row with none.
-    secrets = [_SECRET.from_db_value(secret, None, connection) for _, secret in rows if secret is not None]
+    keys = tuple(settings.FIELD_ENCRYPTION_KEYS)
+    secrets = [_opened(secret, keys) for _, secret in rows if secret is not None]
     return (rows[0][0] if rows else None), secrets
+
+
+@lru_cache(maxsize=1024)
+def _opened(ciphertext: str, keys: tuple[str, ...]) -> str:
+    """The secret behind a ciphertext that was just read: one that is changed or deleted is not asked for again."""
+    found: str = _SECRET.from_db_value(ciphertext, None, connection)
+    return found
