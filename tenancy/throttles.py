@@ -36,8 +36,15 @@ def is_within(name: str, limit: int) -> bool:
     """
     key = f"{name}:{int(time.time() // _WINDOW_SECONDS)}"
     try:
-        cache.add(key, 0, timeout=2 * _WINDOW_SECONDS)
-        return cache.incr(key) <= limit
+        return _counted(key) <= limit
     except Exception as error:  # noqa: BLE001 (each cache has errors of its own)
         log.warning("cache_unreachable", error=type(error).__name__)
         return True
+
+
+def _counted(key: str) -> int:
+    try:
+        return cache.incr(key)
+    except ValueError:
+        # The first of its minute; where two are at once, one of them.
+        return 1 if cache.add(key, 1, timeout=2 * _WINDOW_SECONDS) else cache.incr(key)
