@@ -1,8 +1,9 @@
 """The public feeds over HTTP: unchanged, new, changed a little, and very long, each beside a yardstick of the same run.
 
 The yardstick of (a) and (b) is a Django with no middleware and one view of constant bytes, under the same server with
-the same number of threads. One worker each: what is compared is what a request costs. Radicale serves the same
-calendar.
+the same number of threads. One worker each, and a client that costs next to nothing: what is compared is what a request
+costs, once by the clock and once by the CPU that the servers used, which load beside them does not change. Radicale
+serves the same calendar.
 """
 
 import gzip
@@ -29,8 +30,9 @@ from icsfeeds import services
 from icsfeeds.lookup import digest_of
 from icsfeeds.models import ICSToken
 from tenancy.models import Company, CrmUser, bump_revision
-from tests.benchmarks.load import Load, requests_per_second
+from tests.benchmarks.load import Load
 from tests.benchmarks.report import say
+from tests.benchmarks.wire import Wire, cpu_seconds
 from tests.servers import radicale
 from tests.services import free_port
 
@@ -63,42 +65,57 @@ def _run() -> None:
     company, _ = Company.objects.get_or_create(url_id="bench")
     tokens = {count: _ledger(company, count) for count in (1_000, 10_000, 100_000)}
     for name, settings in (("with Redis", {}), ("without Redis", {"REDIS_URL": ""})):
-        with _served("tests.benchmarks.wsgi:application", settings) as (port, _):
-            _unchanged(port, tokens[1_000], name)
+        with _served("tests.benchmarks.wsgi:application", settings) as (port, process):
+            _unchanged(port, process, tokens[1_000], name)
             _first_and_next(port, tokens[10_000], name)
         with _served("tests.benchmarks.wsgi:application", settings) as (port, process):
             _long(port, process, tokens[100_000], name)
+            _guessing(port, process, tokens[1_000], name)
     _rendering(tokens[10_000])
 
 
 # (a), (b) -----------------------------------------------------------------------------------------------------------
 
 
-def _unchanged(port: int, token: ICSToken, name: str) -> None:
+def _unchanged(port: int, process: psutil.Process, token: ICSToken, name: str) -> None:
     feed = Load(port, path_of(token), {})
     body, etag = feed.body(), feed.header("ETag")
     cases = {
-        "304": (replace(feed, headers={"If-None-Match": etag}, status=304), b""),
-        f"{len(body):,} bytes": (feed, body),
-        "the same as gzip": (replace(feed, headers=GZIP), replace(feed, headers=GZIP).body()),
+        "304": (Wire(port, path_of(token), {"If-None-Match": etag}, status=304), b"", 2_000),
+        f"{len(body):,} bytes": (Wire(port, path_of(token)), body, 600),
+        "the same as gzip": (Wire(port, path_of(token), GZIP), replace(feed, headers=GZIP).body(), 1_200),
     }
     theirs = _radicale_per_second(body) if name == "with Redis" else None
-    for case, (ours, sent) in cases.items():
+    for case, (ours, sent, count) in cases.items():
         with tempfile.NamedTemporaryFile() as constant:
             constant.write(sent)
             constant.flush()
             bare = {"BARE_BODY": constant.name, "BARE_STATUS": str(ours.status)}
-            with _served("tests.benchmarks.bare:application", bare) as (bare_port, _):
-                yardstick = Load(bare_port, "/bare", {}, status=ours.status)
-                assert yardstick.body() == sent
+            with _served("tests.benchmarks.bare:application", bare) as (bare_port, bare_process):
+                yardstick = Wire(bare_port, "/bare", status=ours.status)
+                assert Load(bare_port, "/bare", {}, status=ours.status).body() == sent
+                for one in (ours, yardstick):
+                    one.run(200)
                 # In turns, so that whatever else the machine does meets both.
-                pairs = [(requests_per_second(ours), requests_per_second(yardstick)) for _ in range(ROUNDS)]
-        rate, bare_rate = (statistics.median(side) for side in zip(*pairs, strict=True))
+                turns = [(_turn(ours, process, count), _turn(yardstick, bare_process, count)) for _ in range(ROUNDS)]
+        rate, cpu, database = (statistics.median(turn[0][which] for turn in turns) for which in range(3))
+        bare_rate, bare_cpu, _ = (statistics.median(turn[1][which] for turn in turns) for which in range(3))
         beside = f"; Radicale {theirs:,.0f}, {rate / theirs:,.0f} times" if theirs and ours.status == 200 else ""
         say(
             f"feed {name}: {case}",
-            f"{rate:,.0f} requests/s; a bare view {bare_rate:,.0f}; ratio {rate / bare_rate:.2f}{beside}",
+            f"{rate:,.0f} requests/s; a bare view {bare_rate:,.0f}; ratio {rate / bare_rate:.2f}{beside}; of CPU "
+            f"{cpu:.0f} µs and the database's {database:.0f}, a bare view {bare_cpu:.0f}",
         )
+
+
+def _turn(load: Wire, process: psutil.Process, count: int) -> tuple[float, float, float]:
+    """Answers per second; microseconds of CPU for each, of the server, and of PostgreSQL (whoever asks it)."""
+    servers = [process, *process.children(recursive=True)]
+    databases = [one for one in psutil.Process().children(recursive=True) if one.name().startswith("postgres")]
+    before = cpu_seconds(servers), cpu_seconds(databases)
+    seconds = load.run(count)
+    after = cpu_seconds(servers), cpu_seconds(databases)
+    return count / seconds, (after[0] - before[0]) / count * 1e6, (after[1] - before[1]) / count * 1e6
 
 
 def _radicale_per_second(feed: bytes) -> float:
@@ -122,6 +139,35 @@ def _radicale_per_second(feed: bytes) -> float:
         started = time.perf_counter()
         load.series(5)
         return 5 / (time.perf_counter() - started)
+
+
+# Guessing -----------------------------------------------------------------------------------------------------------
+
+
+def _guessing(port: int, process: psutil.Process, token: ICSToken, name: str) -> None:
+    """A good reader beside somebody who tries addresses without a pause, behind the same address."""
+    etag = Load(port, path_of(token), {}).header("ETag")
+    reader = Wire(port, path_of(token), {"If-None-Match": etag}, status=304, connections=1)
+    reader.run(200)
+    alone, beside, tried, refused = [], [], 0, 0
+    command = [sys.executable, "-m", "tests.benchmarks.guesser", str(port), "2"]
+    before = _resident(process)
+    for _ in range(ROUNDS):
+        alone.append(reader.run(300) / 300)
+        guesser = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        # Python's own start is no guess yet.
+        time.sleep(0.5)
+        beside.append(reader.run(300) / 300)
+        told, _ = guesser.communicate()
+        tried, refused = tried + int(told.split()[0]), refused + int(told.split()[1])
+    grown = (_resident(process) - before) / 1024 / 1024
+    usual, slowed = statistics.median(alone) * 1e6, statistics.median(beside) * 1e6
+    say(
+        f"feed {name}: guessing",
+        f"a good reader waits {usual:.0f} µs, beside a guesser {slowed:.0f}, {slowed / usual:.2f} times; {tried:,} "
+        f"guesses, {refused:,} of them refused without a query; memory grew by {grown:.1f} MB; a million would take "
+        f"{1e6 * ROUNDS * 2 / tried / 60:.0f} minutes",
+    )
 
 
 # (c), (d) -----------------------------------------------------------------------------------------------------------

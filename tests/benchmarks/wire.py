@@ -24,6 +24,7 @@ class Wire:
     path: str
     headers: dict[str, str] = field(default_factory=dict)
     status: int = field(default=200, kw_only=True)
+    connections: int = field(default=CONNECTIONS, kw_only=True)
 
     @property
     def question(self) -> bytes:
@@ -36,12 +37,12 @@ class Wire:
         question = self.question
         with ExitStack() as stack:
             address = ("127.0.0.1", self.port)
-            open_ = [stack.enter_context(socket.create_connection(address, 20)) for _ in range(CONNECTIONS)]
+            open_ = [stack.enter_context(socket.create_connection(address, 20)) for _ in range(self.connections)]
             for connection in open_:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             buffer = bytearray(1 << 20)
             started = time.perf_counter()
-            for _ in range(-(-count // CONNECTIONS)):
+            for _ in range(-(-count // self.connections)):
                 for connection in open_:
                     connection.sendall(question)
                 for connection in open_:
