@@ -9,23 +9,21 @@ from django.forms import Form
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from calendars.admin import brake, health
-from calendars.models import Calendar, CalendarAccount, SyncRun
+from calendars.admin.syncs import start, too_many
+from calendars.models import Calendar, CalendarAccount
 from calendars.services import accounts as services
 from calendars.services import grants, syncs
 from tenancy import audit
-from tenancy.admin.scope import CompanyScopedAdmin, change_url, list_url, take_over
+from tenancy.admin.scope import CompanyScopedAdmin, change_url, take_over
 from tenancy.models import Verb
 
-# Each takes a few statements, and the page waits for all of them.
-MOST_AT_ONCE = 200
-_LINKS = 10
 _LINE = mark_safe("<br>")
 
 
@@ -116,17 +114,17 @@ class CalendarAccountAdmin(CompanyScopedAdmin):
     # Actions ------------------------------------------------------------------------------------------------------
 
     @admin.action(description="Sync now", permissions=["change"])
-    def sync_now(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> None:
-        self._sync(request, accounts, force_refresh=False)
+    def sync_now(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> Any:
+        return self._sync(request, accounts, force_refresh=False)
 
     @admin.action(description="Sync with full re-read", permissions=["change"])
-    def sync_with_full_reread(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> None:
-        self._sync(request, accounts, force_refresh=True)
+    def sync_with_full_reread(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> Any:
+        return self._sync(request, accounts, force_refresh=True)
 
     @admin.action(description=_("Connect again"), permissions=["change"])
     def connect_again(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> Any:
         """A page with a link for each account, for its owner's browser. Nothing changes before the owner follows it."""
-        if self._too_many(request, accounts):
+        if too_many(self, request, accounts):
             return None
         links = [
             {"account": account, "url": change_url(CalendarAccount, account.pk), "link": _link_of(account)}
@@ -142,7 +140,7 @@ class CalendarAccountAdmin(CompanyScopedAdmin):
 
     @admin.action(description="Clear the brake", permissions=["change"])
     def clear_the_brake(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> Any:
-        return None if self._too_many(request, accounts) else brake.page(self, request, accounts)
+        return None if too_many(self, request, accounts) else brake.page(self, request, accounts)
 
     @admin.action(description="Pause", permissions=["change"])
     def pause(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> None:
@@ -152,41 +150,18 @@ class CalendarAccountAdmin(CompanyScopedAdmin):
     def resume(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> None:
         self._switch(request, accounts.filter(sync_enabled=False), on=True)
 
-    def _sync(self, request: HttpRequest, accounts: QuerySet[CalendarAccount], *, force_refresh: bool) -> None:
-        if self._too_many(request, accounts):
-            return
-        runs = [_started(account, force_refresh=force_refresh) for account in accounts]
-        started = [run for run in runs if run.accounts_count]
-        if started:
-            links = [(change_url(SyncRun, run.pk), run.pk) for run in started[:_LINKS]]
-            more = format_html(', <a href="{}" class="underline">all runs</a>', list_url(SyncRun))
-            text = format_html(
-                "Syncs started: {}. See {}{}",
-                len(started),
-                format_html_join(", ", '<a href="{}" class="underline">run {}</a>', links),
-                more if len(started) > _LINKS else "",
-            )
-            self.message_user(request, text, messages.SUCCESS)
-        if len(started) < len(runs):
-            idle = len(runs) - len(started)
-            self.message_user(
-                request, f"Accounts not synced, being paused or never connected: {idle}.", messages.WARNING
-            )
+    def _sync(self, request: HttpRequest, accounts: QuerySet[CalendarAccount], *, force_refresh: bool) -> Any:
+        if too_many(self, request, accounts):
+            return None
+        return start(self, request, accounts, syncs.start_for_account, force_refresh=force_refresh)
 
     def _switch(self, request: HttpRequest, accounts: QuerySet[CalendarAccount], *, on: bool) -> None:
-        if self._too_many(request, accounts):
+        if too_many(self, request, accounts):
             return
         chosen = list(accounts)
         for account in chosen:
             services.change(account, sync_enabled=on, now=timezone.now())
         self.message_user(request, f"Accounts {'resumed' if on else 'paused'}: {len(chosen)}.", messages.SUCCESS)
-
-    def _too_many(self, request: HttpRequest, accounts: QuerySet[CalendarAccount]) -> bool:
-        count = accounts.count()
-        if count > MOST_AT_ONCE:
-            text = f"{count} accounts are too many at once: choose at most {MOST_AT_ONCE}."
-            self.message_user(request, text, messages.ERROR)
-        return count > MOST_AT_ONCE
 
     # Changes ------------------------------------------------------------------------------------------------------
 
@@ -218,12 +193,6 @@ def _link_of(account: CalendarAccount) -> str:
         if link:
             audit.record(account, Verb.LINK_MADE)
     return link
-
-
-def _started(account: CalendarAccount, *, force_refresh: bool) -> SyncRun:
-    with transaction.atomic():
-        audit.record(account, Verb.SYNC_ASKED, *(["force_refresh"] if force_refresh else []))
-        return syncs.start_for_account(account, force_refresh=force_refresh)
 
 
 def _notes(calendar: Calendar) -> str:

@@ -4,13 +4,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, JsonResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.text import Truncator
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
+from calendars.admin import run_pages
 from calendars.models import AccountRun, RunState, SyncRun
-from calendars.services import syncs
+from calendars.services import progress, syncs
 from tenancy.admin.scope import ReadOnlyAdmin, without_secrets
 
 _COLOURS = {
@@ -83,9 +86,39 @@ class SyncRunAdmin(ReadOnlyAdmin):
     )
     readonly_fields = fields
     inlines = (AccountRunInline,)
+    change_form_outer_before_template = "admin/run_progress.html"
+    change_form_before_template = "admin/run_calendars.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncRun]:
         return syncs.with_totals(super().get_queryset(request))
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path(
+            "<path:object_id>/progress/",
+            self.admin_site.admin_view(self.progress_view),
+            name="calendars_syncrun_progress",
+        )
+        return [own, *super().get_urls()]
+
+    def progress_view(self, request: HttpRequest, object_id: str) -> JsonResponse:
+        """How far the run is, for the page's script; 404 for a run that is not theirs."""
+        run = self.get_object(request, object_id)
+        if run is None or not self.has_view_permission(request, run):
+            raise Http404
+        found = run_pages.told(progress.of([run.pk]), at=timezone.now())
+        return JsonResponse(found, headers={"Cache-Control": "no-store"})
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        run = kwargs.get("obj")
+        if run is not None:
+            rows, unshown = run_pages.calendars_of(AccountRun.objects.filter(run=run))
+            context |= {
+                "progress": run_pages.told(progress.of([run.pk]), at=timezone.now()),
+                "progress_url": reverse("admin:calendars_syncrun_progress", args=[run.pk]),
+                "calendar_rows": rows,
+                "calendars_unshown": unshown,
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="Of", ordering="user")
     def whose(self, run: SyncRun) -> str:
@@ -132,6 +165,14 @@ class AccountRunAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     fields = ("run", "account", "state", *_SUMS, "error", "finished_at")
     readonly_fields = fields
+    change_form_before_template = "admin/run_calendars.html"
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        part = kwargs.get("obj")
+        if part is not None:
+            rows, unshown = run_pages.calendars_of(AccountRun.objects.filter(pk=part.pk))
+            context |= {"calendar_rows": rows, "calendars_unshown": unshown}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @display(description="Status", label=_COLOURS, ordering="status")
     def state(self, part: AccountRun) -> str:

@@ -249,9 +249,10 @@ class CompanyScopedAdmin(ModelAdmin):
         return response
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any) -> Any:
-        """As Django's; an action that a row's button called leads back to the row."""
+        """As Django's; an action that a row's button called leads back to the row, unless it leads elsewhere itself."""
         response = super().response_action(request, queryset, *args, **kwargs)
-        if "from_row" in request.POST and isinstance(response, HttpResponseRedirect):
+        leads_back = isinstance(response, HttpResponseRedirect) and response.url == request.get_full_path()
+        if "from_row" in request.POST and leads_back:
             return HttpResponseRedirect(change_url(self.model, request.POST.get("_selected_action", "")))
         return response
 

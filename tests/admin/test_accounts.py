@@ -5,8 +5,8 @@ from django.conf import LazySettings
 from django.test import Client
 
 from busyblocks.models import BusyBlock
-from calendars.admin import accounts as accounts_admin
 from calendars.admin import health
+from calendars.admin import syncs as syncs_admin
 from calendars.models import Calendar, CalendarAccount, SyncRun
 from calendars.providers import ReconnectNeeded
 from tenancy.models import CrmUser
@@ -58,17 +58,17 @@ def test_full_reread_asks_for_everything(client: Client, account: CalendarAccoun
 def test_sync_of_a_paused_account_says_that_nothing_started(client: Client, account: CalendarAccount) -> None:
     CalendarAccount.objects.update(sync_enabled=False)
     response = act(client, "sync_now", account)
-    assert messages_of(response) == ["Accounts not synced, being paused or never connected: 1."]
+    assert messages_of(response) == ["1 has nothing to sync: paused, or never connected."]
     assert ledger(account) == {}
 
 
 def test_too_many_accounts_at_once_are_refused(
     client: Client, account: CalendarAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accounts_admin, "MOST_AT_ONCE", 0)
+    monkeypatch.setattr(syncs_admin, "MOST_AT_ONCE", 0)
     for action in ("sync_now", "sync_with_full_reread", "pause", "clear_the_brake"):
         response = act(client, action, account)
-        assert messages_of(response) == ["1 accounts are too many at once: choose at most 0."]
+        assert messages_of(response) == ["1 rows are too many at once: choose at most 0."]
     assert not SyncRun.objects.exists()
 
 

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from busyblocks.models import Horizon, Occurrence, WorkingHours
 from calendars.models import (
@@ -155,7 +156,8 @@ def test_navigation_leads_to_every_list_that_the_staff_may_see() -> None:
     request = client.get("/admin/").wsgi_request
     groups = {group["title"]: group["items"] for group in navigation(request)}
     assert list(groups) == ["Calendars", "Busy time", "Feeds", "Cal.com", "Companies and access"]
-    assert {item["link"] for items in groups.values() for item in items} == {list_of(model) for model in REGISTERED}
+    pages = {list_of(model) for model in REGISTERED} | {reverse("admin:busyblocks_busyblock_schedule")}
+    assert {item["link"] for items in groups.values() for item in items} == pages
 
 
 def test_times_stand_with_their_zone() -> None:

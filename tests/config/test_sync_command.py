@@ -176,10 +176,13 @@ def test_progress_counts_what_is_through_and_says_how_long_the_rest_takes(nobody
 
 
 def test_progress_of_a_large_run_is_as_cheap_as_of_a_small_one(
-    nobody_works: None, django_assert_num_queries: DjangoAssertNumQueries
+    nobody_works: None, django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts = [mirrored_account(user=f"user{n}", email=f"user{n}@acme.example") for n in range(5)]
     run = syncs.start_for_company(accounts[0].company)
+    with django_assert_num_queries(4):
+        assert progress.of([run.pk]).accounts == 5
+    monkeypatch.setattr(progress, "FEW_ACCOUNTS", 4)
     with django_assert_num_queries(2):
         assert progress.of([run.pk]).accounts == 5
 
