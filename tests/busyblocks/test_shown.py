@@ -41,7 +41,7 @@ def _expanded(user: CrmUser) -> CrmUser:
     return user
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_lists_say_the_same_prepared_and_expanded(alice: CrmUser, seed: int) -> None:
     dice = random.Random(seed)
     for number in range(10):
@@ -191,7 +191,7 @@ def test_expanded_list_costs_the_same_queries_for_1_series_and_for_20(
     for first, last in ((0, 1), (1, 20)):
         for number in range(first, last):
             moved = timed("2026-03-09 10:00", uid=f"u{number}", recurrence_id="20260309T090000Z")
-            write(alice, timed("2026-03-01 09:00", uid=f"u{number}", rule="FREQ=DAILY"), moved)
+            write(alice, timed("2026-03-07 09:00", uid=f"u{number}", rule="FREQ=DAILY;COUNT=4"), moved)
         prepared_now(alice)
         with django_assert_max_num_queries(9) as queries:
             found = _data(api.get(f"{BLOCKS}?start_time=2026-03-09&end_time=2026-03-10&expand=true&records=100"))
