@@ -67,17 +67,19 @@ def is_suspicious(absent: int, total: int) -> bool:
 
 
 def implied_deletions(
-    calendar: Calendar, shown: Shown, snapshot: Snapshot, series: set[Key], *, now: datetime
+    calendar: Calendar, shown: Shown, snapshot: Snapshot, series: set[Key], *, is_new: bool, now: datetime
 ) -> Deletions:
     """Delete, or hold, the calendar's rows inside the snapshot's window that are not among what was shown.
 
-    The series of which a row was deleted are added to `series`. Call it in the mirror's transaction, after the pages
-    were applied.
+    The series of which a row was deleted are added to `series`. is_new: all rows are of this read. Call it in the
+    mirror's transaction, after the pages were applied.
     """
+    _forget_withheld(calendar, shown.events)
+    if is_new:
+        return Deletions(0, 0)
     rows = BusyBlock.objects.filter(origin=calendar.origin_id)
     if snapshot.window is not None:
         rows = rows.may_touch(*snapshot.window)
-    _forget_withheld(calendar, shown.events)
     ids = rows.values_list("external_event_id", "recurrence_id", "absent_since", "pk")
     absent = [
         (event_id, since, pk)

@@ -76,9 +76,10 @@ def apply(
             return Changes()
         series: set[Key] = set()
         told: list[Withheld] = []
-        changes, anything, shown = _apply_pages(account, current, spool, series, told)
+        is_new = not BusyBlock.objects.filter(origin=current.origin_id).exists()
+        changes, anything, shown = _apply_pages(account, current, spool, series, told, is_new=is_new)
         if isinstance(end, Snapshot):
-            deletions = implied_deletions(current, shown, end, series, now=now)
+            deletions = implied_deletions(current, shown, end, series, is_new=is_new, now=now)
             changes += Changes(deleted=deletions.deleted, held=deletions.held)
             anything = anything or bool(deletions.deleted)
         if anything:
@@ -103,16 +104,21 @@ def _confirm(calendar: Calendar, end: Delta, *, lease: Lease, now: datetime) -> 
 
 
 def _apply_pages(
-    account: CalendarAccount, calendar: Calendar, spool: Spool, series: set[Key], told: list[Withheld]
+    account: CalendarAccount,
+    calendar: Calendar,
+    spool: Spool,
+    series: set[Key],
+    told: list[Withheld],
+    *,
+    is_new: bool,
 ) -> tuple[Changes, bool, Shown]:
     """What changed; whether any reader can see it; and what the remote has, by all that it said.
 
     The series of which a row was written or deleted are added to `series`, and the first events that were withheld
-    to `told`.
+    to `told`. is_new: the calendar has no row yet.
     """
     total, anything = Changes(), False
     shown = Shown()
-    is_new = not BusyBlock.objects.filter(origin=calendar.origin_id).exists()
     withheld = set(WithheldEvent.objects.filter(calendar=calendar).values_list("external_event_id", flat=True))
     for batch in spool.batches():
         words = last_words(batch)

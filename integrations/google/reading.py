@@ -100,10 +100,10 @@ def _properties(item: JSON, identity: Identity, time_zone: str) -> Event:
     if sequence := item.get("sequence"):
         event["SEQUENCE"] = [("", str(sequence))]
     for name, property_name, meanings, otherwise in _WORDS:
-        if (word := text_of(item, name)) and (meaning := meanings.get(word, otherwise)):
+        if name in item and (word := text_of(item, name)) and (meaning := meanings.get(word, otherwise)):
             event[property_name] = [("", meaning)]
     for name, property_name in _TEXTS:
-        if text := text_of(item, name):
+        if name in item and (text := text_of(item, name)):
             event[property_name] = [("", readable(text).replace("\\", "\\\\"))]
     lines = [] if identity.series else item.get("recurrence") or []
     recurs = bool(lines)
