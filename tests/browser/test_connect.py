@@ -1,17 +1,30 @@
 """The connect page, as somebody without a login sees it: from an empty page to calendars that are mirrored."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from busyblocks.models import BusyBlock
 from calendars.models import CalendarAccount
+from calendars.services import accounts, syncs
 from tenancy.models import CrmUser
 from tests.browser.pages import connect_page
-from tests.browser.watch import accessible
+from tests.browser.watch import Watch, accessible, steady
+from tests.contracts.contract import ALICE
+from tests.integrations.google import where as google_settings
+from tests.integrations.outlook import where as graph_settings
 from tests.servers import Radicale, radicale
+from tests.simulators.google import GoogleSimulator, timed
+from tests.simulators.graph import GraphSimulator
+
+BERLIN = ZoneInfo("Europe/Berlin")
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
 EVENT = (
     "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nUID:1@test\r\nDTSTAMP:20260301T120000Z\r\n"
@@ -75,3 +88,84 @@ def test_person_connects_caldav_chooses_calendars_and_disconnects(page: Page, al
     expect(page.get_by_role("status")).to_contain_text("Disconnected")
     expect(page.get_by_role("heading", name="Where is your calendar?")).to_be_visible()
     assert not CalendarAccount.objects.exists()
+
+
+@pytest.fixture
+def google(settings: Settings, watch: Watch) -> Iterator[GoogleSimulator]:
+    with GoogleSimulator() as simulated:
+        for name, value in google_settings(simulated).items():
+            setattr(settings, name, value)
+        simulated.add_account(ALICE)
+        noon = timezone.now().strftime("%Y-%m-%dT12:00")
+        simulated.put(ALICE, "lunch", timed(noon, summary="Lunch"))
+        watch.others.add(urlsplit(simulated.url).netloc)
+        yield simulated
+
+
+@pytest.fixture
+def graph(settings: Settings, watch: Watch) -> Iterator[GraphSimulator]:
+    with GraphSimulator() as simulated:
+        for name, value in graph_settings(simulated).items():
+            setattr(settings, name, value)
+        simulated.alice.add_calendar("Calendar")
+        watch.others.add(urlsplit(simulated.url).netloc)
+        yield simulated
+
+
+def test_person_connects_google_and_comes_back_to_the_page(page: Page, alice: CrmUser, google: GoogleSimulator):
+    page.goto(connect_page(alice))
+    page.get_by_role("link", name="Google").click()
+    page.get_by_role("button", name="Continue to Google").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("alert")).to_contain_text("Access was not granted")
+    expect(page.get_by_text("Not finished")).to_be_visible()
+
+    page.get_by_role("link", name="Connect again").click()
+    page.get_by_role("button", name="Allow").click()
+    expect(page.get_by_role("status")).to_contain_text("Connected.")
+    expect(page.get_by_label(ALICE, exact=True)).to_be_checked()
+    assert [row.title for row in BusyBlock.objects.filter(user=alice)] == ["Lunch"]
+
+
+def test_person_connects_outlook_and_comes_back_to_the_page(page: Page, alice: CrmUser, graph: GraphSimulator):
+    page.goto(connect_page(alice))
+    page.get_by_role("link", name="Outlook").click()
+    page.get_by_role("button", name="Continue to Outlook").click()
+    page.get_by_role("button", name=ALICE).click()
+    expect(page.get_by_role("status")).to_contain_text("Connected.")
+    expect(page.get_by_label("Calendar", exact=True)).to_be_checked()
+
+
+def test_everything_works_without_a_script(tab: Callable[..., Page], alice: CrmUser, server: Radicale):
+    page = tab(java_script_enabled=False)
+    page.goto(connect_page(alice))
+    page.get_by_role("link", name="Another calendar").click()
+    fill_in(page, server, server.password)
+    page.get_by_label("Home").uncheck()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Home")).not_to_be_checked()
+    page.get_by_role("link", name="Disconnect").click()
+    page.get_by_role("button", name="Disconnect").click()
+    assert not CalendarAccount.objects.exists()
+
+    page.get_by_role("link", name="Subscribe").click()
+    page.get_by_label("Name").fill("Phone")
+    page.get_by_label("Busy only").check()
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Phone")
+    expect(page.get_by_label("Busy only")).to_be_checked()
+    expect(page.get_by_role("button", name="Copy")).to_be_hidden()
+
+
+def test_page_is_readable_on_a_phone_in_the_dark_in_german(tab: Callable[..., Page], alice: CrmUser, server: Radicale):
+    data = server.credentials
+    account = accounts.connect(alice, provider="caldav", email=ALICE, provider_data=data, now=timezone.now())
+    syncs.start_for_account(account)
+    page = tab(**PHONE, color_scheme="dark", locale="de-DE")
+    page.goto(connect_page(alice))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Kalender von alice")
+    # As it is written in Germany, in the browser's own zone.
+    expect(page.get_by_text("Zuletzt gelesen")).to_contain_text(f"{timezone.now().astimezone(BERLIN):%d.%m.%Y}")
+    accessible(page)
+    steady(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]

@@ -4,12 +4,11 @@ import re
 from collections.abc import Callable
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from playwright.sync_api import Page, expect
 
 from busyblocks.models import Origin
-from tenancy.models import Company, CrmUser, Staff
+from tenancy.models import Company, CrmUser
+from tests.browser.pages import sign_in
 from tests.browser.watch import accessible
 from tests.busyblocks.rows import days, timed, write
 
@@ -38,16 +37,8 @@ def bob(acme: Company) -> CrmUser:
 
 @pytest.fixture
 def signed_in(page: Page, site: str, acme: Company) -> Page:
-    _sign_in(page, site)
+    sign_in(page, site)
     return page
-
-
-def _sign_in(page: Page, site: str) -> None:
-    operator, _ = Staff.objects.get_or_create(username="operator", is_staff=True, is_superuser=True)
-    client = Client()
-    client.force_login(operator)
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
-    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": site}])
 
 
 def test_week_is_drawn_in_the_zone_chosen_and_leads_to_the_row(signed_in: Page, alice: CrmUser):
@@ -85,7 +76,7 @@ def test_several_users_stand_side_by_side_by_their_free_busy(signed_in: Page, al
 
 def test_schedule_is_readable_in_the_dark_and_on_a_phone(tab: Callable[..., Page], site: str, alice: CrmUser):
     page = tab(color_scheme="dark", viewport={"width": 390, "height": 844})
-    _sign_in(page, site)
+    sign_in(page, site)
     page.goto(f"{SCHEDULE}?user={alice.pk}&{THE_WEEK}")
     # A phone has room for the agenda.
     expect(page.locator(".ec-list .ec-event", has_text="Call")).to_be_visible()

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request
 
 # WCAG 2.2 AA and everything below it, and what axe holds good practice beyond.
 _AXE = """async () => {
@@ -14,6 +14,14 @@ _AXE = """async () => {
     return found.violations.map(rule => [rule.id, rule.help, rule.nodes.map(node => node.html)]);
 }"""
 _NODES_SHOWN = 3
+# https://web.dev/articles/cls: what moved by itself since the page was opened.
+_SHIFTED = """() => new Promise(resolve => {
+    let sum = 0;
+    new PerformanceObserver(list => {
+        for (const entry of list.getEntries()) sum += entry.hadRecentInput ? 0 : entry.value;
+    }).observe({type: "layout-shift", buffered: true});
+    requestAnimationFrame(() => requestAnimationFrame(() => resolve(sum)));
+})"""
 _INSIDE = ("about", "blob", "data")
 
 
@@ -35,6 +43,7 @@ class Watch:
         context.on("console", self._said)
         context.on("weberror", lambda error: self.problems.append(f"Uncaught: {error.error}"))
         context.on("request", self._asked)
+        context.on("dialog", self._was_shown)
 
     def _said(self, message: ConsoleMessage) -> None:
         # What the Content-Security-Policy stops, scripts' errors and missing files: all of it is said here.
@@ -45,6 +54,11 @@ class Watch:
         if any(f"status of {status} " in message.text for status in self.expected):
             return
         self.problems.append(f"Console, at {message.location.get('url', '')}: {message.text}")
+
+    def _was_shown(self, dialog: Dialog) -> None:
+        # No page of ours opens any: this is a script that came with somebody's text.
+        self.problems.append(f"A dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _asked(self, request: Request) -> None:
         address = urlsplit(request.url)
@@ -60,6 +74,12 @@ def accessible(page: Page) -> None:
     violations: list[Any] = page.evaluate(_AXE)
     told = [f"{rule}: {help_}\n    " + "\n    ".join(nodes[:_NODES_SHOWN]) for rule, help_, nodes in violations]
     assert not told, f"axe, at {page.url}:\n" + "\n".join(told)
+
+
+def steady(page: Page) -> None:
+    """Nothing of the page has moved since it was opened, but by the hand of whoever looks at it."""
+    shifted = page.evaluate(_SHIFTED)
+    assert shifted == 0, f"{page.url} moved by {shifted}"
 
 
 @cache
