@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Count, QuerySet
@@ -20,7 +21,7 @@ from calendars.admin.syncs import start, too_many
 from calendars.models import Calendar, CalendarAccount
 from calendars.services import accounts as services
 from calendars.services import grants, syncs
-from tenancy import audit
+from tenancy import audit, page_links
 from tenancy.admin.scope import CompanyScopedAdmin, change_url, take_over
 from tenancy.models import Verb
 
@@ -188,11 +189,13 @@ class CalendarAccountAdmin(CompanyScopedAdmin):
 
 def _link_of(account: CalendarAccount) -> str:
     """Where its owner connects it again; written down, as whoever has the link may."""
+    now = timezone.now()
     with transaction.atomic():
-        link = grants.link(account, return_to="", now=timezone.now())
-        if link:
+        if link := grants.link(account, return_to="", now=now):
             audit.record(account, Verb.LINK_MADE)
-    return link
+            return link
+        page = page_links.issue(account.user, about=account, now=now)
+    return f"{settings.PUBLIC_URL}/connect/{page.text}"
 
 
 def _notes(calendar: Calendar) -> str:

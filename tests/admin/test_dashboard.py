@@ -72,11 +72,12 @@ def test_account_to_connect_again_gets_a_link_for_its_owner(acmes: Client, setti
     assert AuditEntry.objects.filter(verb="link_made").count() == 1
 
 
-def test_account_without_such_a_link_says_what_its_owner_does(acmes: Client) -> None:
+def test_account_of_a_vendor_without_a_sign_in_page_is_connected_again_on_ours(acmes: Client) -> None:
     CalendarAccount.objects.update(last_error_code="reconnect_needed")
     page = press(acmes, "Connect again")
-    assert "This kind of account has no such link" in page.content.decode()
-    assert not AuditEntry.objects.filter(verb="link_made").exists()
+    (row,) = page.context["links"]
+    assert acmes.get(row["link"].removeprefix("http://testserver")).status_code == 200
+    assert AuditEntry.objects.get(verb="link_made").target_model == "calendars.calendaraccount"
 
 
 def test_brake_shows_what_would_go_before_anything_does(acmes: Client) -> None:
