@@ -18,6 +18,30 @@ def environment_is_complete(**_: Any) -> list[CheckMessage]:
     ]
 
 
+_OIDC = {
+    "OIDC_CLIENT_ID": "OIDC_RP_CLIENT_ID",
+    "OIDC_CLIENT_SECRET": "OIDC_RP_CLIENT_SECRET",
+    "OIDC_AUTHORIZE_URL": "OIDC_OP_AUTHORIZATION_ENDPOINT",
+    "OIDC_TOKEN_URL": "OIDC_OP_TOKEN_ENDPOINT",
+    "OIDC_JWKS_URL": "OIDC_OP_JWKS_ENDPOINT",
+}
+
+
+@register()
+def sign_in_is_set_up_whole(**_: Any) -> list[CheckMessage]:
+    """An issuer without the rest would be a button that leads nowhere."""
+    missing = [name for name, setting in _OIDC.items() if not getattr(settings, setting)]
+    if not settings.OIDC_ISSUER or not missing:
+        return []
+    return [
+        Error(
+            f"OIDC_ISSUER is set, but not {', '.join(missing)}.",
+            hint="The provider's /.well-known/openid-configuration names its addresses; it gave you the other two.",
+            id="config.E103",
+        )
+    ]
+
+
 @register(deploy=True)
 def environment_is_for_production(**_: Any) -> list[CheckMessage]:
     """What serves on one desk and must not serve a company."""

@@ -69,6 +69,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "tenancy.oidc.context",
             ]
         },
     }
@@ -294,6 +295,21 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # How long the audit log is kept; 0: for ever.
 AUDIT_KEEP_DAYS = env.integer("AUDIT_KEEP_DAYS", 730)
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "tenancy.oidc.StaffBackend"]
+# Signing in with the company's own account (OpenID Connect): off while there is no issuer.
+OIDC_ISSUER = env.url("OIDC_ISSUER")
+OIDC_RP_CLIENT_ID = env.text("OIDC_CLIENT_ID")
+OIDC_RP_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET")
+OIDC_OP_AUTHORIZATION_ENDPOINT = env.url("OIDC_AUTHORIZE_URL")
+OIDC_OP_TOKEN_ENDPOINT = env.url("OIDC_TOKEN_URL")
+OIDC_OP_USER_ENDPOINT = env.url("OIDC_USERINFO_URL")
+OIDC_OP_JWKS_ENDPOINT = env.url("OIDC_JWKS_URL")
+# The claim that says who it is: a verified e-mail, or one that holds their user name here.
+OIDC_CLAIM = env.text("OIDC_CLAIM", "email")
+OIDC_RP_SCOPES = env.text("OIDC_SCOPES", "openid email profile")
+OIDC_RP_SIGN_ALGO = "RS256"
+OIDC_USE_PKCE, OIDC_CREATE_USER = True, False
+OIDC_TIMEOUT = OUTBOUND_TIMEOUT_SECONDS
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SERVED_OVER_HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 # Lax: whoever comes back from the sign-in of the company, or by a link in a mail, is still known.

@@ -19,6 +19,7 @@ urlpatterns = [
         SpectacularSwaggerSplitView.as_view(url_name="openapi", throttle_classes=[], http_method_names=["get", "head"]),
     ),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("", include("tenancy.oidc")),
     path("admin/", admin.site.urls),
     path("", include("busyblocks.urls")),
     path("", include("calendars.urls")),
