@@ -22,6 +22,8 @@ from tenancy.models import CrmUser
 
 _BODIES_BYTES = 32 * 1024 * 1024
 _PREPARED_BYTES = 32 * 1024 * 1024
+# What has changed less than an eighth of its pieces is not shared again.
+_SHARED_FROM = 8
 
 log = structlog.get_logger("feed")
 
@@ -105,16 +107,24 @@ def _part(user: CrmUser, contents: Contents, *, now: datetime) -> Prepared:
     with _LOCKS[hash(key) % len(_LOCKS)]:
         known = _prepared.get(key)
         current = preparation.revision_of(user)
-        if known is None or known.revision != current:
-            known = shelf.shared(user.pk, contents) or known
+        if known is None:
+            # Whoever has an older state renders what changed, in less time than the whole takes from the cache.
+            known = shelf.shared(user.pk, contents)
         basis = preparation.made_with(user, contents, now=now)
         if known is None or known.revision != current or known.made_with != basis:
-            known = preparation.prepare(user, contents, known=known, now=now)
-            if known.revision is not None:
+            before, known = known, preparation.prepare(user, contents, known=known, now=now)
+            if known.revision is not None and _is_worth_sharing(before, known):
                 shelf.share(user.pk, contents, known)
         if known.revision is not None:
             _prepared.put(key, known, shelf.weight_of(known))
         return known
+
+
+def _is_worth_sharing(before: Prepared | None, made: Prepared) -> bool:
+    """Whether a process that begins anew would render much of this again, having `before`."""
+    known = before.kept if before is not None else {}
+    new = sum(known.get(name) is not kept for name, kept in made.kept.items())
+    return before is None or new * _SHARED_FROM >= len(made.kept)
 
 
 def _noted(token: ICSToken, users: list[CrmUser], parts: list[Prepared], tag: str, *, now: datetime) -> Version | None:

@@ -67,7 +67,7 @@ def _run() -> None:
     for name, settings in (("with Redis", {}), ("without Redis", {"REDIS_URL": ""})):
         with _served("tests.benchmarks.wsgi:application", settings) as (port, process):
             _unchanged(port, process, tokens[1_000], name)
-            _first_and_next(port, tokens[10_000], name)
+            _first_and_next(port, process, tokens[10_000], name)
         with _served("tests.benchmarks.wsgi:application", settings) as (port, process):
             _long(port, process, tokens[100_000], name)
             _guessing(port, process, tokens[1_000], name)
@@ -111,7 +111,7 @@ def _unchanged(port: int, process: psutil.Process, token: ICSToken, name: str) -
 def _turn(load: Wire, process: psutil.Process, count: int) -> tuple[float, float, float]:
     """Answers per second; microseconds of CPU for each, of the server, and of PostgreSQL (whoever asks it)."""
     servers = [process, *process.children(recursive=True)]
-    databases = [one for one in psutil.Process().children(recursive=True) if one.name().startswith("postgres")]
+    databases = _databases()
     before = cpu_seconds(servers), cpu_seconds(databases)
     seconds = load.run(count)
     after = cpu_seconds(servers), cpu_seconds(databases)
@@ -173,7 +173,7 @@ def _guessing(port: int, process: psutil.Process, token: ICSToken, name: str) ->
 # (c), (d) -----------------------------------------------------------------------------------------------------------
 
 
-def _first_and_next(port: int, token: ICSToken, name: str) -> None:
+def _first_and_next(port: int, process: psutil.Process, token: ICSToken, name: str) -> None:
     feed = Load(port, path_of(token), GZIP)
     # What the process needs once (zones, modules) is not what a feed costs.
     feed.body()
@@ -182,23 +182,34 @@ def _first_and_next(port: int, token: ICSToken, name: str) -> None:
         # Every row, so that no piece can be kept.
         BusyBlock.objects.filter(user=token.user).update(location=f"Room {number}", updated_at=timezone.now())
         bump_revision(token.user_id, at=timezone.now())
-        first.append(_seconds(feed))
+        first.append(_seconds(feed, process))
         row = BusyBlock.objects.filter(user=token.user)[5_000]
         BusyBlock.objects.filter(pk=row.pk).update(title=f"Moved {number}", updated_at=timezone.now())
         bump_revision(token.user_id, at=timezone.now())
-        following.append(_seconds(feed))
+        following.append(_seconds(feed, process))
         assert f"Moved {number}".encode() in gzip.decompress(feed.body())
-    whole, part = statistics.median(first), statistics.median(following)
+    whole, part = (statistics.median(seconds for seconds, _ in taken) for taken in (first, following))
+    cpu, part_cpu = (statistics.median(cpu for _, cpu in taken) for taken in (first, following))
     say(
-        f"feed {name}: first read of 10,000", f"{whole:.3f} s from request to last byte, {10_000 / whole:,.0f} events/s"
+        f"feed {name}: first read of 10,000",
+        f"{whole:.3f} s from request to last byte, {10_000 / whole:,.0f} events/s; {10_000 / cpu:,.0f} for a second of "
+        "CPU, the database's with it",
     )
-    say(f"feed {name}: one event changed", f"{part:.3f} s, {part / whole:.0%} of the first")
+    say(
+        f"feed {name}: one event changed", f"{part:.3f} s, {part / whole:.0%} of the first; of CPU {part_cpu / cpu:.0%}"
+    )
 
 
-def _seconds(feed: Load) -> float:
-    started = time.perf_counter()
+def _seconds(feed: Load, process: psutil.Process) -> tuple[float, float]:
+    """From request to last byte; by the clock, and of CPU of the server and of PostgreSQL."""
+    servers = [process, *process.children(recursive=True), *_databases()]
+    before, started = cpu_seconds(servers), time.perf_counter()
     feed.body()
-    return time.perf_counter() - started
+    return time.perf_counter() - started, cpu_seconds(servers) - before
+
+
+def _databases() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children(recursive=True) if one.name().startswith("postgres")]
 
 
 def _rendering(token: ICSToken) -> None:
