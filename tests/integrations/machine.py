@@ -57,7 +57,12 @@ class MirrorMachine(RuleBasedStateMachine):
         self.clock = self.stack.enter_context(time_machine.travel(self.began, tick=False))
         self.simulator = self.stack.enter_context(simulator)
         # The lease is renewed by a thread in real time, which does not see what a test's transaction holds.
-        patience = {"SYNC_LEASE": timedelta(minutes=10), "OUTBOUND_ALLOWED_HOSTS": ["127.0.0.1"]}
+        # Each history begins at the same time: budgets, counted by the clock, would be spent by those before.
+        patience = {
+            "SYNC_LEASE": timedelta(minutes=10),
+            "OUTBOUND_ALLOWED_HOSTS": ["127.0.0.1"],
+            "CALENDAR_BUDGETS": dict[str, Any](),
+        }
         self.stack.enter_context(override_settings(**patience, **where(simulator)))
         company = Company.objects.create(url_id="acme")
         user = CrmUser.objects.create(company=company, unique_id="alice", email=ALICE)
