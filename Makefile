@@ -8,6 +8,7 @@
 # make bench   the benchmarks
 # make interop the feeds, read by programs that share no code with them
 # make differential   drawn calendars through our expansion and three others
+# make screenshots  the pictures of the README, taken from a demo; make clean first
 # make clean   remove the demo's data and the record of what is installed
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ BIN := .venv/bin
 export PORT
 export SIMULATORS
 
-.PHONY: demo simulators test lint check faults bench interop differential setup clean
+.PHONY: demo simulators test lint check faults bench interop differential screenshots setup clean
 
 demo: .venv/demo.stamp
 	@exec $(BIN)/python -m config.demo
@@ -43,6 +44,9 @@ interop: .venv/dev.stamp
 
 differential: .venv/dev.stamp
 	@exec $(BIN)/python -W ignore -m tests.differential $(SEEDS)
+
+screenshots: .venv/dev.stamp
+	@exec $(BIN)/python -m tests.screenshots
 
 setup: .venv/dev.stamp
 

@@ -25,6 +25,8 @@ CORPUS = (
     "<div x-data x-init='window.ran=1' hx-get=/ran hx-trigger=load>",
     "';window.ran=1;//\\u003cb\\u003e",
 )
+# Rows that only staff write; their pages are held to the same without a browser (tests/admin/test_pages.py).
+_OURS = {"ApiKey", "CalcomConnection", "CalcomSecret", "Group", "Origin", "RefusedDeliveries", "Staff", "SyncRun"}
 _RAN = "() => window.ran === 1 || !!document.querySelector('#ran, [x-init^=window], [hx-get=\"/ran\"], img[src=x]')"
 
 
@@ -41,6 +43,8 @@ def test_administrators_pages_show_it_as_text(page: Page, site: str):
     sign_in(page, site)
     paths = ["/admin/", f"/admin/busyblocks/busyblock/schedule/?user={user.pk}&date=2026-03-02"]
     for model in REGISTERED:
+        if model.__name__ in _OURS:
+            continue
         paths.append(list_of(model))
         row = model._default_manager.order_by("pk").last()
         if row is not None:
