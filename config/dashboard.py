@@ -21,7 +21,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from calendars.admin import health
-from calendars.models import AccountRun, CalendarAccount, ProviderName, RunState, SyncHour, SyncRun
+from calendars.models import AccountRun, CalendarAccount, Meeting, ProviderName, RunState, SyncHour, SyncRun
+from calendars.models.meeting import MeetingStatus
 from calendars.services import queues, syncs
 from config.charts import Chart, chart, hours_until
 from icsfeeds.models import ReadHour
@@ -162,6 +163,20 @@ def _concerns(request: HttpRequest) -> Iterable[Concern]:
     )
     yield _concern(
         request,
+        gettext_lazy("Bookings of nobody known"),
+        gettext_lazy("Nobody has their host's e-mail. Give each to a user, or the e-mail to its user."),
+        _rows(Meeting, request).filter(
+            user=None,
+            deleted_at=None,
+            end_time__gte=timezone.now(),
+            status__in=(MeetingStatus.SCHEDULED, MeetingStatus.PENDING),
+        ),
+        why=lambda meeting: f"{meeting.title}, {meeting.organizer_email}",
+        query={"host": "unknown"},
+        opened=gettext_lazy("Assign"),
+    )
+    yield _concern(
+        request,
         gettext_lazy("Companies that take unsigned deliveries"),
         gettext_lazy("Whoever knows the address can write their meetings: set a secret in Cal.com, and the same here."),
         taking_unsigned(_rows(Company, request)),
@@ -181,13 +196,19 @@ def _concern(
     query: dict[str, str],
     action: tuple[str, Text] | None = None,
     page: tuple[type[Model], Text] | None = None,
+    opened: Text | None = None,
 ) -> Concern:
-    """Two statements. The button is there for whoever may use it."""
+    """Two statements. The button is there for whoever may use it: an action, a page where something is added, or the
+    row's own page."""
     model = rows.model
     may_act = action is not None and action[0] in admin.site._registry[model].get_actions(request)
     may_add = page is not None and admin.site._registry[page[0]].has_add_permission(request)
 
+    may_change = opened is not None and admin.site._registry[model].has_change_permission(request)
+
     def button(row: Any) -> Button | None:
+        if opened is not None and may_change:
+            return Button(opened, change_url(model, row.pk))
         if action is not None and may_act:
             return Button(action[1], list_url(model), action[0], row.pk)
         if page is not None and may_add:

@@ -83,7 +83,7 @@ def sync_companies(model_admin: Any, request: HttpRequest, companies: QuerySet[C
 
 
 # What syncs is known on this floor, not on the users' and the companies'.
-CrmUserAdmin.actions = (*(CrmUserAdmin.actions or ()), sync_users)
-CrmUserAdmin.detail_actions = (*CrmUserAdmin.detail_actions, "sync_users")
+CrmUserAdmin.actions = (*CrmUserAdmin.actions, sync_users)  # type: ignore[assignment]
+CrmUserAdmin.detail_actions = (*CrmUserAdmin.detail_actions, "sync_users")  # type: ignore[assignment]
 CompanyAdmin.actions = (*(CompanyAdmin.actions or ()), sync_companies)
 CompanyAdmin.detail_actions = (*CompanyAdmin.detail_actions, "sync_companies")

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from time_machine import travel
 
-from calendars.models import CalendarAccount, SyncHour, SyncRun
+from calendars.models import CalendarAccount, Meeting, SyncHour, SyncRun
 from calendars.services import hours, syncs
 from config.charts import HEIGHT, chart
 from icsfeeds import accesses
@@ -17,7 +17,7 @@ from icsfeeds import hours as read_hours
 from icsfeeds.models import ICSToken, ReadHour
 from integrations.models import DeliveryState, WebhookDelivery
 from tenancy.models import AuditEntry, Company
-from tests.admin.world import administrator, company, fill, operator
+from tests.admin.world import administrator, company, fill, operator, page_of
 from tests.calendars.mirror import mirrored_account
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +89,17 @@ def test_failed_delivery_is_replayed_by_its_button(acmes: Client) -> None:
     press(acmes, "Replay")
     assert AuditEntry.objects.filter(verb="replayed").count() == 1
     assert not WebhookDelivery.objects.filter(state=DeliveryState.RECEIVED, attempts__gt=0).exists()
+
+
+def test_booking_of_nobody_known_is_assigned_by_its_button(acmes: Client) -> None:
+    soon = timezone.now() + timedelta(days=1)
+    facts: dict[str, Any] = {"company": company("acme"), "source": "calcom", "start_time": soon, "end_time": soon}
+    booking = Meeting.objects.create(**facts, title="Demo", organizer_email="new@acme.example")
+    Meeting.objects.create(**facts, title="Called off", status="cancelled")
+    Meeting.objects.create(**{**facts, "company": company("globex")}, title="Theirs")
+    (concern,) = [one for one in board(acmes)["concerns"] if str(one.title) == "Bookings of nobody known"]
+    assert (concern.count, concern.items[0].why) == (1, "Demo, new@acme.example")
+    assert press(acmes, "Assign").request["PATH_INFO"] == page_of(booking)
 
 
 def test_company_without_a_secret_gets_one_by_its_button(acmes: Client) -> None:

@@ -14,6 +14,7 @@ from calendars.models import (
     AccountRun,
     Calendar,
     CalendarAccount,
+    CalendarRun,
     Meeting,
     MeetingParticipant,
     MeetingUid,
@@ -113,7 +114,16 @@ def _mirror(user: CrmUser, number: int, mark: str) -> None:
     run = SyncRun.objects.create(
         company=user.company, user=user, started_at=MONDAY, accounts_count=1, status=RunState.FAILED
     )
-    AccountRun.objects.create(run=run, account=account, status=RunState.FAILED, error=f"{url_id} failed{mark}")
+    part = AccountRun.objects.create(run=run, account=account, status=RunState.FAILED, error=f"{url_id} failed{mark}")
+    CalendarRun.objects.create(
+        part=part,
+        calendar=calendar,
+        name=f"{url_id} calendar{mark}",
+        events_withheld=1,
+        withheld=[["odd", f"{url_id} oddity{mark}"]],
+        error=f"{url_id} calendar is down{mark}",
+        finished_at=MONDAY,
+    )
     meeting = Meeting.objects.create(
         company=user.company,
         user=user,
