@@ -11,6 +11,7 @@ from config.demo.children import ChildFailed
 
 _FINISHED = {"completed", "completed_with_errors", "failed"}
 _SYNC_SECONDS = 60
+_PAGES_SECONDS = 30 * 86_400
 FEED_LABEL = "Demo feed"
 SAMPLE_EMAIL = "alex@sample.invalid"
 
@@ -88,6 +89,12 @@ class Client:
                 return str(token["attributes"]["token"])
         made = self._send("POST", path, {"ics_token": {"label": FEED_LABEL, "include_synced": True}})
         return str(made["data"]["attributes"]["token"])
+
+    def pages(self) -> str:
+        """The address of the user's pages, good for as long as the demo's bearer token."""
+        body = {"connect_link": {"expires_in": _PAGES_SECONDS}}
+        made = self._send("POST", f"/users/{self.user}/connect_links", body)
+        return str(made["data"]["attributes"]["url"])
 
     def _send(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         request = urllib.request.Request(

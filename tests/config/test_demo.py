@@ -136,7 +136,15 @@ def manage(folder, *arguments):
 def test_ready_demo_prints_what_a_shell_needs_each_on_a_line_of_its_own(demo):
     starts = [line.partition("=")[0].partition(":")[0] for line in demo.lines]
     exports = [f"export BLOCKS_{name}" for name in ("API_URL", "AUTH_TOKEN", "API_KEY")]
-    assert starts == [*exports, "Feed", "Admin", "Docs"]
+    assert starts == [*exports, "Feed", "Pages", "Admin", "Docs"]
+
+
+def test_printed_pages_are_the_users_own(demo):
+    (line,) = (line for line in demo.lines if line.startswith("Pages:"))
+    with urllib.request.urlopen(line.removeprefix("Pages:").strip(), timeout=20) as answer:
+        page = answer.read().decode()
+    assert "<h1>Calendars of " in page
+    assert "alex@sample.invalid" in page
 
 
 def test_first_sync_has_brought_the_sample_events(demo):

@@ -5,6 +5,7 @@ from collections import Counter
 
 import polib
 import pytest
+import time_machine
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
@@ -64,6 +65,16 @@ def test_page_speaks_the_language_that_the_browser_likes_best(
     assert f'<html lang="{language}">' in page.text
     assert page["Content-Language"] == language
     assert "Accept-Language" in page["Vary"]
+
+
+@pytest.mark.parametrize(("asked", "until"), [("de", "2. März 2026, 13:00 CET"), ("en", "2026-03-02 13:00 CET")])
+def test_times_are_told_with_the_users_zone_in_the_language_of_the_page(
+    client: Client, alice: CrmUser, asked: str, until: str
+):
+    CrmUser.objects.update(time_zone="Europe/Berlin")
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False):
+        link = page_links.issue(alice, now=timezone.now())
+        assert until in client.get(f"/connect/{link.text}", headers={"Accept-Language": asked}).text
 
 
 def test_api_and_admin_speak_english_whatever_the_browser_likes(client: Client, db: None):
