@@ -23,7 +23,7 @@ from tests.admin.world import (
     page_of,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 # Every model that belongs to a company; a test below says that these are all.
 OWNED = [

@@ -14,7 +14,7 @@ from busyblocks.models import BusyBlock
 from tenancy.models import CrmUser
 from tests.config.test_bodies import FLAT, JSON, error_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.config.toy")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.config.toy"), pytest.mark.once]
 
 NOTES = "/users/alice/notes"
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.config.toy")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.config.toy"), pytest.mark.once]
 
 NOTES = "/users/alice/notes"
 FLAT = {"title": "Lunch", "start_time": "2026-02-20T12:00:00Z", "end_time": "2026-02-20T13:00:00Z"}
