@@ -206,3 +206,8 @@ def test_superuser_removes_a_company_with_all_that_is_its(client: Client) -> Non
     fill(company("globex"), 1)
     client.post(page_of(company("acme"), "delete"), {"post": "yes"})
     assert list(Company.objects.values_list("url_id", flat=True)) == ["globex"]
+
+
+def test_autocomplete_takes_a_nul() -> None:
+    asked = {"app_label": "icsfeeds", "model_name": "icstoken", "field_name": "user", "term": "a\0"}
+    assert operator().get("/admin/autocomplete/", asked).status_code == 200
