@@ -169,3 +169,15 @@ def test_page_is_readable_on_a_phone_in_the_dark_in_german(tab: Callable[..., Pa
     accessible(page)
     steady(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["viewport"]["width"]
+
+
+def test_page_is_used_by_the_keyboard_alone(page: Page, alice: CrmUser):
+    page.goto(connect_page(alice))
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    # The first of the tiles that this service offers.
+    expect(page.get_by_role("link", name="Apple")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Connect Apple")
