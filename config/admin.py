@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext
 
 from busyblocks.models import BusyBlock, Origin
 from calendars.models import Absence, AccountRun, Calendar, CalendarAccount, Meeting, SyncRun, WithheldEvent
@@ -73,7 +73,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         ]
         if items and title == _BUSY_TIME:
             link = reverse("admin:busyblocks_busyblock_schedule")
-            items.insert(0, {"title": gettext_lazy("Schedule"), "icon": "calendar_view_week", "link": link})
+            items.insert(0, {"title": gettext("Schedule"), "icon": "calendar_view_week", "link": link})
         if items:
             groups.append({"title": title, "separator": True, "items": items})
     return groups

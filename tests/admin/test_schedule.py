@@ -21,7 +21,7 @@ ENTRIES = PAGE + "entries"
 def entries(
     client: Client, *users: CrmUser, zone: str = "UTC", start: str = "2026-03-23", end: str = "2026-03-30"
 ) -> Any:
-    question = {"user": [user.pk for user in users], "time_zone": zone, "start": start, "end": end}
+    question: dict[str, Any] = {"user": [user.pk for user in users], "time_zone": zone, "start": start, "end": end}
     response = client.get(ENTRIES, question)
     assert response.status_code == 200, response.content
     return response.json()
@@ -82,10 +82,11 @@ def test_several_users_are_shown_by_their_free_busy_and_nothing_else(acme: Compa
 def test_other_companies_users_do_not_exist(acme: Company, alice: CrmUser, mallory: CrmUser):
     write(alice, timed("2026-03-24 09:00", title="Secret of Acme"))
     theirs = administrator(mallory.company)
-    question = {"user": [alice.pk], "start": "2026-03-23", "end": "2026-03-30"}
+    question: dict[str, Any] = {"user": [alice.pk], "start": "2026-03-23", "end": "2026-03-30"}
     assert theirs.get(ENTRIES, question).status_code == 404
     assert theirs.get(ENTRIES, {**question, "user": [mallory.pk, alice.pk]}).status_code == 404
-    for query in ({"user": alice.pk}, {"search": "alice"}, {"search": "acme"}):
+    queries: list[dict[str, Any]] = [{"user": alice.pk}, {"search": "alice"}, {"search": "acme"}]
+    for query in queries:
         page = theirs.get(PAGE, query).content.decode()
         assert "alice" not in page.replace('value="alice"', "")
         assert f'value="{alice.pk}" checked' not in page
@@ -97,7 +98,8 @@ def test_nobody_sees_it_without_signing_in(client: Client, alice: CrmUser):
 
 
 def test_search_finds_users_by_what_they_are_called_and_keeps_the_chosen(acme: Company, alice: CrmUser, bob: CrmUser):
-    page = administrator(acme).get(PAGE, {"user": alice.pk, "search": "bob"}).content.decode()
+    question: dict[str, Any] = {"user": alice.pk, "search": "bob"}
+    page = administrator(acme).get(PAGE, question).content.decode()
     assert f'value="{alice.pk}" checked' in page
     assert f'value="{bob.pk}">' in page
 
@@ -114,7 +116,7 @@ def test_search_finds_users_by_what_they_are_called_and_keeps_the_chosen(acme: C
 def test_question_that_cannot_be_answered_says_why(
     acme: Company, alice: CrmUser, question: dict[str, str], reason: str
 ):
-    asked = {"user": alice.pk, "start": "2026-03-23", "end": "2026-03-30", **question}
+    asked: dict[str, Any] = {"user": alice.pk, "start": "2026-03-23", "end": "2026-03-30", **question}
     response = administrator(acme).get(ENTRIES, asked)
     assert response.status_code == 400
     assert reason in response.json()["error"]
