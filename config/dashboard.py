@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from calendars.admin import health
 from calendars.models import AccountRun, CalendarAccount, Meeting, ProviderName, RunState, SyncHour, SyncRun
@@ -148,7 +148,9 @@ def _concerns(request: HttpRequest) -> Iterable[Concern]:
             "A read showed far fewer events than before. Look what would go, and clear the brake if that is right."
         ),
         health.faring(accounts, health.HELD),
-        why=lambda account: _("%(count)d busy blocks held") % {"count": account.held},
+        why=lambda account: (
+            ngettext("%(count)d busy block held", "%(count)d busy blocks held", account.held) % {"count": account.held}
+        ),
         query={"health": health.HELD},
         action=("clear_the_brake", gettext_lazy("See what would go")),
     )

@@ -122,6 +122,7 @@ class Staff(AbstractUser):
     company = models.ForeignKey(Company, null=True, blank=True, on_delete=models.CASCADE, related_name="staff")
 
     class Meta(AbstractUser.Meta):
+        verbose_name = "member of staff"
         verbose_name_plural = "staff"
 
     def save(self, *args: Any, **kwargs: Any) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests import services
 from tests.benchmarks.report import say
 
-BENCHMARKS = ("mirror", "vendors", "push", "account_list", "freebusy", "feeds", "deliveries")
+BENCHMARKS = ("mirror", "vendors", "push", "account_list", "freebusy", "feeds", "deliveries", "dashboard")
 
 
 def main(names: list[str]) -> int:
