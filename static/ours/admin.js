@@ -14,3 +14,18 @@ document.addEventListener("DOMContentLoaded", () => {
     number += 1;
   }
 });
+
+// Select2's fields have no name of their own: they take that of the field whose place they take.
+function nameSelections() {
+  for (const select of document.querySelectorAll("select.select2-hidden-accessible")) {
+    const label = document.querySelector(`label[for="${CSS.escape(select.id)}"]`);
+    const parts = select.nextElementSibling?.querySelectorAll(".select2-selection, .select2-selection__rendered");
+    for (const part of label ? parts || [] : []) {
+      part.removeAttribute("aria-labelledby");
+      part.setAttribute("aria-label", label.textContent.trim());
+    }
+  }
+}
+// After everything that waits for the same.
+window.addEventListener("load", () => window.django?.jQuery?.(() => window.setTimeout(nameSelections)));
+document.addEventListener("formset:added", () => window.setTimeout(nameSelections));
