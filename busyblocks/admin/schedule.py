@@ -69,7 +69,6 @@ def page(request: HttpRequest, blocks: CompanyScopedAdmin) -> HttpResponse:
     context: dict[str, Any] = {
         **blocks.admin_site.each_context(request),
         "title": gettext("Schedule"),
-        "opts": blocks.opts,
         "form": form,
         "users": users,
         "found": _found(form, request, blocks),

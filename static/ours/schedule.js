@@ -50,9 +50,10 @@
   }
 
   // A link to the row behind the entry: it can be tabbed to, and opened beside this page.
-  function linked({ title, allDay, extendedProps: { row, day, where, counts } }, timeText) {
+  function linked({ title, allDay, start, end, extendedProps: { row, day, where, counts } }, timeText) {
     const link = document.createElement("a");
-    link.className = "schedule-entry";
+    // Half an hour has room for one line.
+    link.className = end - start > 30 * 60_000 ? "schedule-entry" : "schedule-entry short";
     link.href = settings.block.replace("/0/", `/${row}/`);
     link.title = [title, where, counts].filter(Boolean).join("\n");
     const spoken = new Date(day).toLocaleDateString(locale, { dateStyle: "full", timeZone: "UTC" });
@@ -100,6 +101,7 @@
     height: several ? undefined : "72vh",
     scrollTime: "07:30:00",
     nowIndicator: true,
+    slotHeight: 28,
     dayMaxEvents: true,
     slotEventOverlap: false,
     editable: false,
