@@ -191,6 +191,24 @@ def test_new_password_mends_the_account_and_keeps_its_rows(
     assert account.credentials == kept
 
 
+def test_form_sent_twice_connects_once(client: Client, alice: CrmUser, server: memory.MemoryCalendarServer):
+    for _ in range(2):
+        assert client.post(path("connect-new", alice, "caldav"), TYPED).status_code == 302
+    assert CalendarAccount.objects.count() == 1
+
+
+def test_form_of_an_account_that_was_disconnected_meanwhile_is_told_so(
+    client: Client, alice: CrmUser, server: memory.MemoryCalendarServer
+):
+    account = connected(alice)
+    paths = [path(page, alice, account.unique_id) for page in ("connect-choose", "connect-again", "connect-disconnect")]
+    accounts.disconnect(account, now=NOW)
+    for address in paths:
+        response = client.post(address, {"password": "x"})
+        assert response.status_code == 404
+        assert "not there any more" in response.text
+
+
 def test_unregistered_vendors_are_not_offered(client: Client, alice: CrmUser):
     text = client.get(path("connect", alice)).text
     assert "Gmail" not in text

@@ -4,6 +4,7 @@ import ast
 import re
 
 from config.env import BASE_DIR
+from tests.screenshots import FOLDER, MOST_BYTES
 
 README = (BASE_DIR / "README.md").read_text()
 
@@ -27,3 +28,13 @@ def test_every_link_to_a_file_leads_somewhere():
     for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         for target in re.findall(r"\]\(([^):#]+)\)", (BASE_DIR / page).read_text()):
             assert (BASE_DIR / target).exists(), f"{page}: {target}"
+
+
+def test_pictures_are_there_and_small_and_say_what_they_show():
+    pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", README)
+    assert pictures
+    for words, path in pictures:
+        assert words
+        assert (BASE_DIR / path).stat().st_size <= MOST_BYTES, path
+    shown = {(BASE_DIR / path).name for _, path in pictures}
+    assert shown == {path.name for path in FOLDER.glob("*.png")}
