@@ -72,7 +72,7 @@ def connect(request: HttpRequest, link: PageLink, provider: str) -> HttpResponse
             )
             syncs.start_for_account(account)
             return _back(link, told="connected")
-    return _page(request, link, "pages/connect_form.html", choice=choice, form=form)
+    return _page(request, link, "pages/connect_form.html", choice=choice, form=form, heading=words.heading_of(choice))
 
 
 @by_link
@@ -85,8 +85,10 @@ def connect_again(request: HttpRequest, link: PageLink, account_id: UUID) -> Htt
     form = forms.FORMS_AGAIN[account.provider](request.POST or None)
     if request.method == "POST" and form.is_valid():
         # Secrets are read here alone: what stays as it was is sent to the server with the new one.
-        known = CalendarAccount.objects.only("credentials").get(pk=account.pk).credentials or {}
-        data = {**known, **form.provider_data()}
+        stored = CalendarAccount.objects.only("credentials").filter(pk=account.pk).first()
+        if stored is None:
+            raise Http404
+        data = {**(stored.credentials or {}), **form.provider_data()}
         if _is_tried_out(form, link, account.provider, email=account.email, data=data):
             try:
                 accounts.change(account, provider_data=form.provider_data(), now=timezone.now())
@@ -95,7 +97,15 @@ def connect_again(request: HttpRequest, link: PageLink, account_id: UUID) -> Htt
             else:
                 syncs.start_for_account(account)
                 return _back(link, told="connected")
-    return _page(request, link, "pages/connect_form.html", choice=choice, form=form, account=account)
+    return _page(
+        request,
+        link,
+        "pages/connect_form.html",
+        choice=choice,
+        form=form,
+        account=account,
+        heading=words.heading_again(account),
+    )
 
 
 @by_link

@@ -47,6 +47,20 @@ def name_of(account: CalendarAccount) -> str:
     return named.get(ProviderName(account.provider)) or str(account.get_provider_display())
 
 
+def heading_of(choice: Choice) -> str:
+    """Of the page on which it is connected."""
+    own = {
+        ProviderName.CALDAV: _("Connect another calendar"),
+        ProviderName.ICS: _("Connect a calendar by its address"),
+    }
+    return own.get(choice.provider) or _("Connect %(title)s") % {"title": choice.title}
+
+
+def heading_again(account: CalendarAccount) -> str:
+    """Of the page on which an account is connected once more."""
+    return _("Connect %(title)s again") % {"title": name_of(account)}
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How an account fares. tone: good, warn, bad or quiet. advice: what to do, or ""."""
