@@ -27,7 +27,7 @@ from tests.admin.world import (
     page_of,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 Do = Callable[[Client], Any]
 

@@ -18,7 +18,7 @@ from tests.calendars.mirror import MEMORY, MONDAY, mirrored_account
 from tests.contracts import memory
 from tests.contracts.memory import MemoryCalendarServer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture
