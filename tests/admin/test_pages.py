@@ -168,21 +168,20 @@ def test_dates_of_an_all_day_block_stand_without_a_time() -> None:
     assert "2026-03-02 00:00" not in html
 
 
-@pytest.mark.parametrize("who", ["operator", "administrator"])
-@pytest.mark.parametrize("model", REGISTERED)
-def test_queries_of_a_list_do_not_grow_with_its_rows(model: type[Model], who: str) -> None:
+@pytest.mark.parametrize(("who", "hidden"), [("operator", set()), ("administrator", {"Group"})])
+def test_queries_of_no_list_grow_with_its_rows(who: str, hidden: set[str]) -> None:
     acme = company("acme")
     client = operator() if who == "operator" else administrator(acme)
-    if client.get(list_of(model)).status_code == 403:
-        assert (who, model.__name__) == ("administrator", "Group")
-        return
+    assert {model.__name__ for model in REGISTERED if client.get(list_of(model)).status_code == 403} == hidden
+    models = [model for model in REGISTERED if model.__name__ not in hidden]
     fill(acme, 3)
-    few = _queries(client, list_of(model))
-    fill(acme, 27)
-    many = _queries(client, list_of(model))
-    assert len(many) == len(few), "\n".join(many)
-    assert len(many) <= 8, "\n".join(many)
-    assert not [sql for sql in many if '"credentials"' in sql or '"encrypted_token"' in sql or '"secret"' in sql]
+    few = {model: _queries(client, list_of(model)) for model in models}
+    fill(acme, 9)
+    for model in models:
+        many = _queries(client, list_of(model))
+        assert len(many) == len(few[model]), f"{model}\n" + "\n".join(many)
+        assert len(many) <= 8, "\n".join(many)
+        assert not [sql for sql in many if '"credentials"' in sql or '"encrypted_token"' in sql or '"secret"' in sql]
 
 
 def test_big_table_is_not_counted_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +210,7 @@ def test_queries_of_a_run_do_not_grow_with_its_accounts() -> None:
     run = SyncRun.objects.order_by("pk").first()
     assert run is not None
     few = len(_queries(client, page_of(run)))
-    fill(company("acme"), 27)
+    fill(company("acme"), 9)
     for account in CalendarAccount.objects.exclude(account_runs__run=run):
         run.account_runs.create(account=account)
     assert len(_queries(client, page_of(run))) == few
