@@ -11,8 +11,9 @@ django_application = get_wsgi_application()
 # The settings have to be read first.
 from config import env  # noqa: E402
 from icsfeeds.wsgi import FeedsFirst  # noqa: E402
+from integrations.wsgi import DeliveriesFirst  # noqa: E402
 
-application = FeedsFirst(django_application)
+application = FeedsFirst(DeliveriesFirst(django_application))
 
 if env.problems:
     raise ImproperlyConfigured(" ".join(f"{problem.message} {problem.hint}" for problem in env.problems))

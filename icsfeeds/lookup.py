@@ -5,7 +5,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from time import monotonic
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -15,6 +14,7 @@ from icsfeeds.errors import NoSuchFeed
 from icsfeeds.models import ICSToken
 from icsfeeds.statement import UNKNOWN, Statement
 from tenancy.models import Company, CrmUser
+from tenancy.prepared import look_after
 
 _SUFFIX = ".ics"
 # The address of the same token's free/busy feed.
@@ -114,16 +114,7 @@ def _row(digest: str, *, team: bool) -> tuple[Any, ...] | None:
     try:
         return _statement(connection.vendor, team).row(connection, digest)
     finally:
-        _look_after(connection)
-
-
-def _look_after(connection: Any) -> None:
-    """What Django does at a request's end, which readers who are answered before Django's request never see."""
-    if connection.in_atomic_block:
-        return
-    too_old = connection.close_at is not None and monotonic() >= connection.close_at
-    if connection.errors_occurred or too_old:
-        connection.close_if_unusable_or_obsolete()
+        look_after(connection)
 
 
 @lru_cache(maxsize=4)

@@ -7,48 +7,20 @@ the same.
 """
 
 import re
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
-from secrets import token_hex
-from typing import Any
+from functools import lru_cache, partial
 
 from django.conf import settings
-from django.http.request import split_domain_port, validate_host
 
 from icsfeeds import accesses, guessing, lookup, publication
 from icsfeeds.errors import NoSuchFeed
 from icsfeeds.urls import FEED
 from icsfeeds.views import CONTENT_TYPE, DISPOSITION, FOUND, GUARDS, not_found, takes_gzip, too_many
+from tenancy.ahead import Ahead, Answer, Environ, common_headers
 from tenancy.clients import address_of
 
 _PATH = re.compile(FEED)
 _GUARDS = list(GUARDS.items())
-# Django's own, which SecurityMiddleware adds to every answer.
-_OPENER = ("Cross-Origin-Opener-Policy", "same-origin")
-
-Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
-
-
-class FeedsFirst:
-    """A WSGI application before `application`."""
-
-    def __init__(self, application: Application) -> None:
-        self.application = application
-
-    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ.get("PATH_INFO", "").startswith("/calendars/"):
-            answer = _answer(environ)
-            if answer is not None:
-                status, headers, body = answer
-                start_response(status, headers)
-                return body
-        return self.application(environ, start_response)
-
-
-# A list, which servers send as a whole: whatever else is iterable, granian sends in chunks.
-Answer = tuple[str, list[tuple[str, str]], list[bytes]]
 
 
 def _answer(environ: Environ) -> Answer | None:
@@ -59,16 +31,10 @@ def _answer(environ: Environ) -> Answer | None:
         return None
     if not path.isascii() or path.endswith(("/", lookup.FREE_BUSY_SUFFIX)) or "\0" in path:
         return None
-    secure = _is_secure(environ)
-    if settings.SECURE_SSL_REDIRECT and not secure:
+    common = common_headers(environ)
+    if common is None:
         return None
-    request_id = environ.get("HTTP_X_REQUEST_ID") or token_hex(16)
-    plain = len(request_id) <= 128 and request_id.isascii() and request_id.replace("-", "").isalnum()
-    if environ.get("QUERY_STRING") or not plain or not _serves(environ.get("HTTP_HOST", "")):
-        return None
-    always = [*_GUARDS, _OPENER, ("X-Request-ID", request_id)]
-    if secure and settings.SECURE_HSTS_SECONDS:
-        always.append(("Strict-Transport-Security", _hsts()))
+    always = [*_GUARDS, *common]
     now = datetime.now(UTC)
     digest, address = lookup.digest_of(match["token"]), address_of(environ)
     if guessing.is_refused(address, digest, now=now.timestamp()):
@@ -126,23 +92,5 @@ def _refusals() -> dict[int, Answer]:
     return found
 
 
-def _is_secure(environ: Environ) -> bool:
-    """As `HttpRequest.is_secure`."""
-    if settings.SECURE_PROXY_SSL_HEADER:
-        name, value = settings.SECURE_PROXY_SSL_HEADER
-        if name in environ:
-            return str(environ[name]).partition(",")[0].strip() == value
-    return environ.get("wsgi.url_scheme") == "https"
-
-
-def _hsts() -> str:
-    parts = [f"max-age={settings.SECURE_HSTS_SECONDS}"]
-    parts += ["includeSubDomains"] if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS else []
-    return "; ".join(parts + (["preload"] if settings.SECURE_HSTS_PRELOAD else []))
-
-
-@lru_cache(maxsize=64)
-def _serves(host: str) -> bool:
-    """Whether the service answers under this name, as Django would find."""
-    domain, _ = split_domain_port(host)
-    return bool(domain) and not settings.DEBUG and validate_host(domain, settings.ALLOWED_HOSTS)
+# A WSGI application before another one.
+FeedsFirst = partial(Ahead, "/calendars/", _answer)

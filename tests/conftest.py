@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 
 from calendars.services import hours
 from icsfeeds import accesses, guessing, lookup, publication
+from integrations.calcom import senders
 
 # The same examples in every run, and no judgement by the clock.
 hypothesis_settings.register_profile("suite", deadline=None, derandomize=True, print_blob=True)
@@ -39,6 +40,7 @@ def _empty_cache() -> None:
     publication.forget()
     guessing.forget()
     lookup.forget()
+    senders.forget()
 
 
 @pytest.fixture(autouse=True)

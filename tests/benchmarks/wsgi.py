@@ -5,11 +5,8 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
 
-django = get_wsgi_application()
+from config.wsgi import application
 
-from icsfeeds.wsgi import FeedsFirst  # noqa: E402  (Django has to be set up first)
-
-application = FeedsFirst(django)
+__all__ = ["application"]
 settings.ROOT_URLCONF = "tests.benchmarks.urls"

@@ -5,9 +5,10 @@ import tempfile
 import pytest
 from django.db import connection
 
-from icsfeeds import lookup, services, statement
+from icsfeeds import lookup, services
 from icsfeeds.models import ICSToken
 from icsfeeds.wsgi import FeedsFirst
+from tenancy import prepared
 from tenancy.models import CrmUser
 from tests.icsfeeds.test_wsgi import ask, nobody
 
@@ -64,7 +65,7 @@ def test_whatever_becomes_of_the_session_the_reader_gets_the_answer(token, etag)
 def test_a_session_that_somebody_prepared_the_statement_in_is_used_as_it_is(token, etag):
     """As behind a pooler, which hands a session from one process to the next."""
     ask(FeedsFirst(nobody), token, HTTP_IF_NONE_MATCH=etag)
-    statement._LINES.known = None
+    prepared.forget()
 
     assert ask(FeedsFirst(nobody), token, HTTP_IF_NONE_MATCH=etag)[0] == "304 Not Modified"
     assert asked(lambda: ask(FeedsFirst(nobody), token, HTTP_IF_NONE_MATCH=etag)) == ["Execute"]

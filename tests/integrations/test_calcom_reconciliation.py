@@ -36,6 +36,11 @@ def calcom(settings: LazySettings) -> Iterator[CalcomSimulator]:
 
 
 @pytest.fixture
+def pages_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "PAGE", 10)
+
+
+@pytest.fixture
 def alice() -> CrmUser:
     return user_with_account()
 
@@ -145,18 +150,20 @@ def test_absent_guest_is_marked(calcom: CalcomSimulator, alice: CrmUser) -> None
     assert Meeting.objects.get().participants.get(email="client@example.com").no_show
 
 
-def test_all_pages_are_read_from_the_first_day_that_counts(calcom: CalcomSimulator, alice: CrmUser) -> None:
+def test_all_pages_are_read_from_the_first_day_that_counts(
+    calcom: CalcomSimulator, alice: CrmUser, pages_of_ten: None
+) -> None:
     start = datetime(2026, 4, 1, tzinfo=UTC)
     calcom.put(
         *(
             booking(
                 f"b{n}", start=(start + timedelta(hours=n)).isoformat(), end=(start + timedelta(hours=n)).isoformat()
             )
-            for n in range(250)
+            for n in range(25)
         ),
         booking("long ago", start="2026-02-01T10:00:00Z", end="2026-02-01T11:00:00Z"),
     )
-    assert reconcile() == (250, 250, 0)
+    assert reconcile() == (25, 25, 0)
     assert len(calcom.asked) == 3
 
 
@@ -188,17 +195,17 @@ def test_booking_that_makes_no_sense_stops_nobody_elses(
     ids=["500", "429", "403", "truncated", "a page for people", "without data"],
 )
 def test_api_that_fails_on_the_second_page_keeps_what_was_mended_and_says_why(
-    calcom: CalcomSimulator, alice: CrmUser, fault: Any
+    calcom: CalcomSimulator, alice: CrmUser, pages_of_ten: None, fault: Any
 ) -> None:
-    calcom.put(*(booking(f"b{n}") for n in range(150)))
+    calcom.put(*(booking(f"b{n}") for n in range(15)))
     calcom.fail(fault, on=2)
     outcome = reconciliation.reconcile(acme().pk, now=timezone.now())
-    assert (outcome.read, bool(outcome.failure)) == (100, True)
+    assert (outcome.read, bool(outcome.failure)) == (10, True)
     connection = CalcomConnection.objects.get()
     assert connection.last_error == outcome.failure
     assert calcom.api_key not in outcome.failure
-    assert Meeting.objects.count() == 100
-    assert reconcile() == (150, 50, 0)
+    assert Meeting.objects.count() == 10
+    assert reconcile() == (15, 5, 0)
     assert CalcomConnection.objects.get().last_error == ""
 
 
@@ -260,10 +267,10 @@ def test_reading_that_failed_is_tried_again_as_soon_as_it_makes_sense(
 
 
 def test_bookings_that_are_moved_or_deleted_while_they_are_read_hide_no_other(
-    calcom: CalcomSimulator, alice: CrmUser
+    calcom: CalcomSimulator, alice: CrmUser, pages_of_ten: None
 ) -> None:
     start = datetime(2026, 4, 1, tzinfo=UTC)
-    hours = {f"b{n}": (start + timedelta(hours=n)).isoformat() for n in range(220)}
+    hours = {f"b{n}": (start + timedelta(hours=n)).isoformat() for n in range(22)}
     calcom.put(*(booking(uid, start=at, end=at) for uid, at in hours.items()))
     respond = calcom.respond
 
@@ -277,7 +284,7 @@ def test_bookings_that_are_moved_or_deleted_while_they_are_read_hide_no_other(
 
     calcom.respond = meanwhile  # type: ignore[method-assign]
     assert reconcile()[2] == 0
-    assert Meeting.objects.count() == 220
+    assert Meeting.objects.count() == 22
     assert Meeting.objects.get(uids__uid="b5").start_time.month == 5
 
 
