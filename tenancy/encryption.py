@@ -52,7 +52,13 @@ class EncryptedBytesField(EncryptedJSONField):
     """
 
     def get_prep_value(self, value: Any) -> str | None:
-        return None if value is None else fernet().encrypt(zlib.compress(bytes(value), 1)).decode()
+        return None if value is None else fernet().encrypt(_packed(bytes(value))).decode()
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         return None if value is None else zlib.decompress(fernet().decrypt(value.encode()))
+
+
+def _packed(value: bytes) -> bytes:
+    """With a window of 4 KB: setting up zlib's own of 32 KB costs four times what packing a booking does."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 12, 5)
+    return packer.compress(value) + packer.flush()

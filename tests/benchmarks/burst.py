@@ -1,8 +1,8 @@
 """Requests that come when they come: whoever sends them does not wait for the answers to the ones before.
 
 Each is timed from the moment in which it was due, so a service that falls behind is seen to: a client that waited for
-its answers would slow down with it, and measure nothing. The requests are rendered before: this thread only moves bytes,
-so that it leaves the processors to what it measures.
+its answers would slow down with it, and measure nothing. The requests are rendered before: this thread only moves
+bytes, so that it leaves the processors to what it measures.
 """
 
 import selectors

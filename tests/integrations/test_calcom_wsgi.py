@@ -63,7 +63,7 @@ def secret() -> CalcomSecret:
     return made
 
 
-def send(application: Any, body: bytes, *, signed_by: str = SECRET, **environ: Any) -> tuple[str, Any, bytes]:
+def send(application: Any, body: bytes, /, signed_by: str = SECRET, **environ: Any) -> tuple[str, Any, bytes]:
     """Status, headers without the request's own id, body."""
     answers: list[Any] = []
     given = {
@@ -187,7 +187,8 @@ def test_body_that_nobody_can_read_is_read_again_by_the_common_way(body: bytes) 
 def test_body_beyond_the_cap_is_not_read_here_and_counted_there(settings: LazySettings) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
     unread = io.BytesIO(PING)
-    assert send(short_way, PING, **{"wsgi.input": unread})[0] == COMMON_WAY
+    given: dict[str, Any] = {"wsgi.input": unread}
+    assert send(short_way, PING, **given)[0] == COMMON_WAY
     assert unread.tell() == 0
     assert send(both_ways, PING)[0].startswith("413")
     assert RefusedDeliveries.objects.get().reason == "too_large"
@@ -221,7 +222,7 @@ def test_secret_that_is_taken_back_ends_at_once_and_one_that_is_added_begins_at_
 def test_first_secret_of_a_company_that_had_none_counts_at_once(secret: CalcomSecret) -> None:
     secret.delete()
     senders.find("acme")
-    unsigned = {"HTTP_X_CAL_SIGNATURE_256": None}
+    unsigned: dict[str, Any] = {"HTTP_X_CAL_SIGNATURE_256": None}
     assert send(short_way, PING, **unsigned)[0] == "200 OK"
     assert not WebhookDelivery.objects.get().signed
     CalcomSecret.objects.create(company=acme(), secret=SECRET)
