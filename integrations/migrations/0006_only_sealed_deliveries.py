@@ -8,7 +8,8 @@ class Migration(migrations.Migration):
     dependencies = [("integrations", "0005_sealed_deliveries")]
 
     operations = [
-        migrations.AlterField("webhookdelivery", "plain_body", models.BinaryField(null=True)),
+        # With a default, so that on the way back the column can stand before it is filled again.
+        migrations.AlterField("webhookdelivery", "plain_body", models.BinaryField(default=b"")),
         migrations.RemoveField("webhookdelivery", "plain_body"),
         migrations.RemoveField("webhookdelivery", "plain_headers"),
         migrations.AlterField("webhookdelivery", "body", tenancy.encryption.EncryptedBytesField()),

@@ -86,5 +86,7 @@ class Burst:
 
 def _is_whole(answer: bytes) -> bool:
     head, end, body = answer.partition(b"\r\n\r\n")
-    length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-    return bool(end) and len(body) >= int(length or 0)
+    _, named, length = head.lower().partition(b"content-length:")
+    if end and not named:
+        return answer.endswith(b"\r\n0\r\n\r\n")
+    return bool(end) and len(body) >= int(length.partition(b"\r\n")[0])
