@@ -19,6 +19,7 @@ PLACES = (
     "tests/calendars/test_crashes.py",
     "tests/calendars/test_credentials.py",
     "tests/calendars/test_syncs_beside_syncs.py",
+    "tests/integrations/test_calcom_histories.py",
     "tests/integrations/test_google_machine.py",
     "tests/integrations/test_outlook_machine.py",
 )
