@@ -5,7 +5,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from calendars.services import channels, clocks, farewells, hours, people, push, syncs
+from calendars.services import channels, clocks, farewells, hours, people, push, runs, syncs
 from calendars.sync import engine
 
 
@@ -79,3 +79,9 @@ def mend_stamps() -> None:
 def clear_old_hours() -> None:
     """Beat: counts that no dashboard shows any more. Twice: the second finds none."""
     hours.clear_old(now=timezone.now())
+
+
+@shared_task
+def clear_old_runs() -> None:
+    """Beat: runs that were finished more than RUNS_KEEP_DAYS ago go. Twice: the second finds none."""
+    runs.clear_old(now=timezone.now())

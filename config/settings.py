@@ -147,6 +147,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "match-waiting-bookings": {"task": "calendars.tasks.match_waiting_bookings", "schedule": timedelta(seconds=60)},
     "clear-old-sync-hours": {"task": "calendars.tasks.clear_old_hours", "schedule": timedelta(hours=1)},
+    "clear-old-runs": {"task": "calendars.tasks.clear_old_runs", "schedule": timedelta(hours=1)},
     "clear-old-read-hours": {"task": "icsfeeds.tasks.clear_old_hours", "schedule": timedelta(hours=1)},
     "clear-old-sessions": {"task": "tenancy.tasks.clear_old_sessions", "schedule": timedelta(hours=1)},
     "clear-old-audit-entries": {"task": "tenancy.tasks.clear_old_audit_entries", "schedule": timedelta(hours=1)},
@@ -295,6 +296,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # How long the audit log is kept; 0: for ever.
 AUDIT_KEEP_DAYS = env.integer("AUDIT_KEEP_DAYS", 730)
+# The same of finished sync runs.
+RUNS_KEEP_DAYS = env.integer("RUNS_KEEP_DAYS", 90)
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "tenancy.oidc.StaffBackend"]
 # Signing in with the company's own account (OpenID Connect): off while there is no issuer.
 OIDC_ISSUER = env.url("OIDC_ISSUER")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
@@ -13,6 +14,8 @@ from calendars.sync.lease import Lease
 
 RING_AGAIN_FOR_WAITING = timedelta(seconds=60)
 RING_AGAIN_FOR_TAKEN = timedelta(seconds=10)
+# A company's run has a part for each of its accounts, and they go with it.
+_CLEAR_BATCH = 50
 
 
 def waiting(account_pk: int) -> QuerySet[AccountRun]:
@@ -88,3 +91,16 @@ def orphaned(now: datetime) -> QuerySet[AccountRun]:
         .exclude(account__lease_until__gte=now)
         .order_by(F("enqueued_at").asc(nulls_first=True), "pk")
     )
+
+
+def clear_old(*, now: datetime) -> int:
+    """Delete the runs that were finished more than RUNS_KEEP_DAYS ago, with their parts; how many. 0 days: they are kept
+    for ever. In batches, so that no lock is held for long; twice at once is safe."""
+    if not settings.RUNS_KEEP_DAYS:
+        return 0
+    old = SyncRun.objects.filter(finished_at__lt=now - timedelta(days=settings.RUNS_KEEP_DAYS)).order_by("started_at")
+    count = 0
+    while pks := list(old.values_list("pk", flat=True)[:_CLEAR_BATCH]):
+        count += len(pks)
+        SyncRun.objects.filter(pk__in=pks).delete()
+    return count
