@@ -94,8 +94,10 @@ def orphaned(now: datetime) -> QuerySet[AccountRun]:
 
 
 def clear_old(*, now: datetime) -> int:
-    """Delete the runs that were finished more than RUNS_KEEP_DAYS ago, with their parts; how many. 0 days: they are kept
-    for ever. In batches, so that no lock is held for long; twice at once is safe."""
+    """Delete the runs that were finished more than RUNS_KEEP_DAYS ago, with their parts; how many.
+
+    0 days: they are kept for ever. In batches, so that no lock is held for long; twice at once is safe.
+    """
     if not settings.RUNS_KEEP_DAYS:
         return 0
     old = SyncRun.objects.filter(finished_at__lt=now - timedelta(days=settings.RUNS_KEEP_DAYS)).order_by("started_at")
