@@ -217,9 +217,11 @@ class Shown:
         self.salt = str(member.pk) if member else ""
         self.whose = f"{member.name or member.unique_id}: " if member else ""
 
-    def uid(self, uid: str) -> str:
-        """The UID that the feed shows: the ledger's own may tell whom or what the entry is about."""
-        if not (self.busy_only or self.salt):
+    def uid(self, uid: str, *, silent: bool) -> str:
+        """The UID that the feed shows: the ledger's own may tell whom or what the entry is about. silent: whether no
+        entry of this UID tells more than its times.
+        """
+        if not (silent or self.salt):
             return uid
         return f"{sha256(f'{self.salt}/{uid}'.encode(errors='replace')).hexdigest()[:32]}@calendar"
 
@@ -233,10 +235,14 @@ class Shown:
         return self.whose + (text or (FREE if free and self.busy_only else UNTITLED))
 
     def rows(self, rows: Iterable[FeedRow]) -> Iterator[FeedRow]:
+        rows = list(rows)
+        # A series and its overrides keep one UID; it is no secret where one of them is public.
+        told_of = {row.uid for row in rows if not self.silent(row.classification)}
         for row in rows:
             free = row.fbtype == FreeBusyType.FREE
+            silent = self.silent(row.classification) and (not row.uid or row.uid not in told_of)
             told = row._replace(
-                uid=self.uid(row.uid or f"{row.unique_id}@calendar"),
+                uid=self.uid(row.uid or f"{row.unique_id}@calendar", silent=silent),
                 title=self.title(row.title, row.classification, free=free),
             )
             if self.silent(row.classification):

@@ -167,7 +167,8 @@ def _vevent(row: Single, times: "_Times", aside: Aside | None, shown: Shown) -> 
     text = writer.text
     title = text(shown.title(title, classification, free=free)) or UNTITLED
     more = ""
-    if not shown.silent(classification):
+    silent = shown.silent(classification)
+    if not silent:
         if description:
             more = writer.line("DESCRIPTION:" + text(description))
         if location:
@@ -176,7 +177,7 @@ def _vevent(row: Single, times: "_Times", aside: Aside | None, shown: Shown) -> 
             more += f"LOCATION:{location}\r\n" if short else writer.line("LOCATION:" + location)
         if aside is not None:
             more += (url_line(aside.url) if aside.url else "") + aside.people
-    uid = text(shown.uid(uid or f"{unique_id}@calendar"))
+    uid = text(shown.uid(uid or f"{unique_id}@calendar", silent=silent))
     uid_line = f"UID:{uid}\r\n" if len(uid) <= _SHORT and uid.isascii() else writer.line("UID:" + uid)
     short = len(title) <= _SHORT and title.isascii()
     summary = f"SUMMARY:{title}\r\n" if short else writer.line("SUMMARY:" + title)

@@ -4,7 +4,9 @@ import re
 from functools import lru_cache
 from typing import TypeVar
 
+import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -26,6 +28,8 @@ GUARDS = {
 }
 # Where `wsgi` leaves what it has found.
 FOUND = "icsfeeds.found"
+_RETRY_AFTER_SECONDS = 5
+log = structlog.get_logger("feed")
 Response = TypeVar("Response", bound=HttpResponseBase)
 _REFUSES_GZIP = re.compile(r"q\s*=\s*0(?:\.0{0,3})?\s*\Z")
 
@@ -72,6 +76,8 @@ def feed(request: HttpRequest, company_url_id: str, token: str) -> HttpResponseB
     except NoSuchFeed:
         guessing.missed(address, now=second)
         return not_found()
+    except (OperationalError, InterfaceError) as error:
+        return unavailable(error)
     headers = response.headers
     if gzipped and response.status_code != 304:
         headers["Content-Encoding"] = "gzip"
@@ -132,6 +138,21 @@ def too_many() -> HttpResponse:
     response["Retry-After"] = str(guessing.WINDOW_SECONDS)
     response["Cache-Control"] = "private, no-store"
     # A line for each would be the guesser's way to fill the disk.
+    response.unlogged = True  # type: ignore[attr-defined]
+    return _guarded(response)
+
+
+def unavailable(error: Exception) -> HttpResponse:
+    """To every reader while the database cannot be asked: nobody is told that their feed is gone, nor that what they
+    have is still true.
+    """
+    # A line each, for thousands ask, and without a traceback.
+    log.error("database_unavailable", error=type(error).__name__)
+    response = error_document(
+        503, "service_unavailable", "Service Unavailable", "The feed cannot be read just now; try again shortly."
+    )
+    response["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+    response["Cache-Control"] = "private, no-store"
     response.unlogged = True  # type: ignore[attr-defined]
     return _guarded(response)
 

@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import HttpResponse
 
 from icsfeeds import accesses, guessing, lookup, publication
 from icsfeeds.errors import NoSuchFeed
 from icsfeeds.urls import FEED
-from icsfeeds.views import CONTENT_TYPE, DISPOSITION, FOUND, GUARDS, not_found, takes_gzip, too_many
+from icsfeeds.views import CONTENT_TYPE, DISPOSITION, FOUND, GUARDS, not_found, takes_gzip, too_many, unavailable
 from tenancy.ahead import Ahead, Answer, Environ, common_headers
 from tenancy.clients import address_of
 
@@ -44,6 +46,8 @@ def _answer(environ: Environ) -> Answer | None:
     except NoSuchFeed:
         guessing.missed(address, now=now.timestamp())
         return _refusal(404, always)
+    except (OperationalError, InterfaceError) as error:
+        return _worded(unavailable(error), always)
     # The common way need not look again.
     environ[FOUND] = found
     version = publication.version_of(found, now=now)
@@ -85,11 +89,13 @@ def _refusal(status: int, always: list[tuple[str, str]]) -> Answer:
 @lru_cache(maxsize=1)
 def _refusals() -> dict[int, Answer]:
     """By status, as the common way words them; made once, because guessers ask without end."""
-    found = {}
-    for response in (not_found(), too_many()):
-        headers = [(name, value) for name, value in response.items() if name not in GUARDS]
-        found[response.status_code] = (f"{response.status_code} {response.reason_phrase}", headers, [response.content])
-    return found
+    return {response.status_code: _worded(response, []) for response in (not_found(), too_many())}
+
+
+def _worded(response: HttpResponse, always: list[tuple[str, str]]) -> Answer:
+    """What the common way would send; always: the headers that stand in every answer."""
+    headers = [(name, value) for name, value in response.items() if name not in GUARDS]
+    return f"{response.status_code} {response.reason_phrase}", headers + always, [response.content]
 
 
 # A WSGI application before another one.

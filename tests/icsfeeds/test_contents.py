@@ -88,6 +88,22 @@ def test_a_private_override_of_a_public_series_keeps_its_words_to_itself(client,
 
     assert titles(feed) == ["Busy", "series"]
     assert b"secret" not in feed
+    # Else readers would take them for two things.
+    assert lines_of(feed, "UID") == ["UID:s", "UID:s"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"recurring": True, "recurrence_rule": "FREQ=DAILY;COUNT=3"}, {"recurrence_id": "20260315T140000Z"}],
+    ids=["once", "series", "override"],
+)
+def test_the_uid_of_a_private_entry_keeps_to_itself_whom_it_names(client, alice, values):
+    block(alice, "visit", uid="dr-mallory@clinic.example", classification="private", **values)
+
+    feed = read(client, services.issue(alice))
+
+    assert titles(feed) == ["Busy"]
+    assert "clinic" not in unfolded(feed)
 
 
 def test_of_a_busy_feed_nothing_can_be_learned_but_times(client, alice):

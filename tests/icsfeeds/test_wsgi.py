@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
+from django.db import OperationalError, close_old_connections
 
 from busyblocks.models import BusyBlock
 from icsfeeds import accesses, guessing, pieces, publication, services
@@ -193,6 +193,21 @@ def test_it_refuses_in_the_words_of_the_common_way(token, settings, guesses):
 
     assert answers[0] == answers[1]
     assert answers[0][0] == ("429 Too Many Requests" if guesses else "404 Not Found")
+
+
+@pytest.mark.parametrize("suffix", ["", ".ifb"])
+def test_while_the_database_is_away_readers_are_told_to_come_back(token, etag, suffix):
+    """A 404 would make programs drop the feed, and a 304 would tell them that nothing is new."""
+    given = {"PATH_INFO": f"/calendars/acme/ics/{token.encrypted_token}{suffix}", "HTTP_IF_NONE_MATCH": etag}
+    with patch("icsfeeds.statement.Statement.row", side_effect=OperationalError("refused")):
+        short = ask_whole(FeedsFirst(WSGIHandler()), token, **given)
+        common = ask_whole(WSGIHandler(), token, **given)
+
+    assert short == common
+    assert (short[0], short[1]["Retry-After"]) == ("503 Service Unavailable", "5")
+    assert short[1]["Cache-Control"] == "private, no-store"
+    assert "ETag" not in short[1]
+    assert ask(FeedsFirst(nobody), token, HTTP_IF_NONE_MATCH=etag)[0] == "304 Not Modified"
 
 
 def test_what_is_to_be_redirected_to_https_is_not_answered_here(token, etag, settings):
