@@ -125,9 +125,12 @@ def _starts(wish: Wish) -> list[int]:
         return found
     day = zones.to_wall(moment(first), wish.zone).toordinal()
     for number in range(day, zones.to_wall(moment(last), wish.zone).toordinal() + 1):
-        # Where the clock is turned, a day may begin before the one before it has ended.
-        bound = max(first, found[-1] + 1) if found else first
-        found += [start for start in _of_day(date.fromordinal(number), wish) if bound <= start <= last]
+        of_day = [start for start in _of_day(date.fromordinal(number), wish) if first <= start <= last]
+        if found and of_day and of_day[0] <= found[-1]:
+            # Where the clock skips the hour before midnight, a day begins before the steps of the one before it end.
+            found = sorted({*found, *of_day})
+        else:
+            found += of_day
     return found
 
 
@@ -135,7 +138,8 @@ def _of_day(day: date, wish: Wish) -> list[int]:
     """The steps of one local day, ascending; those that the clock skips come later by as much (RFC 5545 §3.3.5)."""
     midnight = datetime.combine(day, time())
     length, base = _whole(wish.step), seconds(midnight.replace(tzinfo=UTC))
-    steps = range(max(1, _DAY // wish.step))
+    # The last may be shorter, where the day is no multiple of the step.
+    steps = range(-(-_DAY // wish.step))
     offsets = [wish.zone.utcoffset(midnight + number * wish.step) or timedelta(0) for number in steps]
     if offsets.count(offsets[0]) == len(offsets):
         base -= _whole(offsets[0])

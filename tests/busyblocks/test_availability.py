@@ -160,3 +160,21 @@ def test_working_hours_keep_to_the_clock_across_its_change() -> None:
     windows = working_hours.stored([{"days": ["fr", "mo"], "start": "09:00", "end": "17:00"}], "Europe/Berlin")
     found = working_hours.stretches(windows, span("2026-03-27 00:00", "2026-03-31 00:00"))
     assert [f"{moment(since):%d %H:%M}" for since, _ in found] == ["27 08:00", "30 07:00"]
+
+
+UNEVEN = [
+    ("the last step of a day may be shorter", "UTC", ("2026-03-02 21:00", "2026-03-03 02:00"), 100,
+     ["21:40", "23:20", "00:00"]),
+    ("steps of 25 minutes fill the day, too", "UTC", ("2026-03-02 23:00", "2026-03-03 01:20"), 25,
+     ["23:20", "23:45", "00:00"]),
+    ("where the hour before midnight is skipped, the next day keeps its first steps", "America/Scoresbysund",
+     ("2026-03-29 00:30", "2026-03-29 03:00"), 25, ["00:30", "00:55", "01:00", "01:20", "01:25", "01:45", "01:50"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sentence", "zone", "bounds", "step", "expected"), UNEVEN, ids=[row[0] for row in UNEVEN])
+def test_steps_that_are_no_part_of_a_day(
+    sentence: str, zone: str, bounds: tuple[str, str], step: int, expected: list[str]
+) -> None:
+    found = availability.slots({"a": busy()}, wish(span=span(*bounds), zone=zones.zone(zone), step=step), limit=100)
+    assert [f"{slot.start:%H:%M}" for slot in found] == expected
