@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import islice
 
 from busyblocks import rules, zones
 from busyblocks.entries import Entry
-from busyblocks.errors import LedgerError, RuleRefused
+from busyblocks.errors import BudgetExceeded, LedgerError, RuleRefused
 from busyblocks.models import EventStatus
 from busyblocks.rules import Budget
 from busyblocks.timespans import EARLIEST, LATEST, Span
@@ -25,6 +26,8 @@ from busyblocks.timespans import EARLIEST, LATEST, Span
 SERIES_STEPS = 30_000
 # RDATEs and EXDATEs of one series: what a daily meeting loses or wins in 13 years.
 MAX_DATES = 5_000
+# Instances of one series that overlap: as many as a year of the densest block by hand has.
+MAX_AT_ONCE = 12 * 366
 _DAY = timedelta(days=1)
 _DURATION = re.compile(
     r"\+?P(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?", re.IGNORECASE
@@ -67,6 +70,25 @@ def check_entry(entry: Entry) -> None:
     series = Series(entry)
     if series.rule and series.rule.count is not None and series.last_wall() is None:
         raise RuleRefused("COUNT is too high for this rule: its last instance cannot be found in reasonable time.")
+    if series.rule and _piles_up(series):
+        raise RuleRefused(f"The instances are so long that more than {MAX_AT_ONCE} of them happen at once.")
+
+
+def _piles_up(series: "Series") -> bool:
+    """Whether too many instances happen at one time: each moment would cost as much as all of them."""
+    length = series.entry.end_time - series.entry.start_time
+    # Hardly any series is walked for this: one a day would have to last for years.
+    if series.rule is None or length / _DAY * rules.per_day(series.rule) <= MAX_AT_ONCE:
+        return False
+    try:
+        until = series.first + length
+    except OverflowError:
+        until = LATEST.replace(tzinfo=None)
+    walls = series.walls(series.first, until, Budget(SERIES_STEPS))
+    try:
+        return sum(1 for _ in islice(walls, MAX_AT_ONCE + 1)) > MAX_AT_ONCE
+    except BudgetExceeded:
+        return True
 
 
 def recurs_until(entry: Entry) -> datetime | None:

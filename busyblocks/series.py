@@ -13,11 +13,11 @@ from django.db import models
 
 from busyblocks import edits, moments, overrides, services
 from busyblocks.entries import Entry, entry_of
-from busyblocks.errors import InstanceUnknown
+from busyblocks.errors import InstanceUnknown, RuleRefused
 from busyblocks.families import gathered, loaded, series_of, zones_of_dates
 from busyblocks.models import BusyBlock
 from busyblocks.prepared import key_of
-from busyblocks.recurrence import named
+from busyblocks.recurrence import MAX_DATES, named
 from busyblocks.shown import Shown
 from busyblocks.zones import to_wall, zone
 
@@ -98,11 +98,13 @@ def apply(edit: Edit, entry: Entry, *, now: datetime, **others: Any) -> BusyBloc
 
 
 def skip(series: BusyBlock, recurrence_id: str, *, now: datetime) -> None:
-    """The instance does not happen. Raises `InstanceUnknown`, `BlockIsMirrored`."""
+    """The instance does not happen. Raises `InstanceUnknown`, `BlockIsMirrored`, and `RuleRefused` past `MAX_DATES`."""
     services.check_editable(series)
     instance(series, recurrence_id)
     overrides.of(series).filter(recurrence_id=recurrence_id).delete()
     entry = entry_of(series)
+    if len(entry.rdates) + len(entry.exdates) >= MAX_DATES:
+        raise RuleRefused(f"The series names {MAX_DATES} single dates already; end it and begin another.")
     services.change(series, replace(entry, exdates=(*entry.exdates, recurrence_id)), now=now)
 
 

@@ -202,3 +202,17 @@ def test_mirrored_series_that_ends_before_it_begins_is_no_time(api: APIClient, a
         assert api.get(f"/users/alice/free_busy?{YEAR}").json()["data"]["attributes"]["periods"] == []
         assert api.get(f"{BLOCKS}?{YEAR}").json()["data"] == []
         assert api.get(f"{BLOCKS}?{YEAR}&expand=true").json()["data"] == []
+
+
+def test_instances_that_pile_up_are_refused(api: APIClient) -> None:
+    """A hundred years long, twelve times a day: each minute would be taken by hundreds of thousands of them."""
+    rule = "FREQ=HOURLY;INTERVAL=2"
+    long = {**BLOCK, "end_time": "2126-03-02T09:30:00", "recurrence_rule": rule}
+    refused = api.post(BLOCKS, {"busy_block": long})
+    assert refused.status_code == 422
+    assert "at once" in refused.json()["errors"][0]["detail"]
+    made = api.post(BLOCKS, {"busy_block": {**BLOCK, "recurrence_rule": rule}}).json()["data"]["id"]
+    assert api.put(f"{BLOCKS}/{made}", {"busy_block": {"end_time": "2126-03-02T09:30:00"}}).status_code == 422
+    seldom = {**long, "recurrence_rule": "FREQ=YEARLY"}
+    assert api.post(BLOCKS, {"busy_block": seldom}).status_code == 201, "a hundred at once are no burden"
+    assert api.post(BLOCKS, {"busy_block": {**long, "recurrence_rule": f"{rule};COUNT=9"}}).status_code == 201
