@@ -30,6 +30,7 @@ from tenancy.serializers import UTCDateTimeField, utc_text
 
 # The SDK's names for the document's; the document's wins where both say something.
 _ALIASES = {"starts_at": "start_time", "ends_at": "end_time", "timezone": "time_zone", "payload": "metadata"}
+_RECURRENCE = frozenset({"recurring", "recurrence_rule", "rdates", "exdates"})
 _OUT_OF_TIME = "The time lies outside the years 1 to 9999."
 _TEXTS = ("title", "description", "location", "external_event_id")
 
@@ -166,6 +167,10 @@ class BusyBlockSerializer(serializers.ModelSerializer):
             for alias, name in _ALIASES.items():
                 if given.get(name) is None and given.get(alias) is not None:
                     given[name] = given[alias]
+            if self.context.get("before") is not None:
+                # An instance says of itself that it does not recur. Sent back with a change of the series, that is no
+                # wish to end it: for that there is DELETE.
+                given = {name: value for name, value in given.items() if value or name not in _RECURRENCE}
             data = given
         return super().to_internal_value(data)
 
@@ -283,7 +288,10 @@ def _compact(name: str, given: Iterable[tuple[Moment, ...]], entry: Entry, tz: t
         elif len(parts) == 1 and not isinstance(parts[0], datetime):
             yield moments.compact(parts[0])
         else:
-            yield "/".join(moments.compact(_instant(name, part, tz)) for part in parts)
+            bounds = [_instant(name, part, tz) for part in parts]
+            if bounds[-1] < bounds[0]:
+                raise serializers.ValidationError({name: "A period must not end before it starts."})
+            yield "/".join(map(moments.compact, bounds))
 
 
 class PeriodSerializer(plain.Serializer[Any]):

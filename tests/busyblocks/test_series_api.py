@@ -385,3 +385,29 @@ def test_changes_at_once_lose_nothing(acme: Company, alice: CrmUser) -> None:
     assert row.location == "Room 1"
     api = client_for(acme, "alice")
     assert [text[12:] for text in seen(api)] == ["Own", "Other", "Twice", *["New"] * 7]
+
+
+@pytest.mark.parametrize("scope", ["following", "all"])
+def test_instance_sent_back_as_it_was_read_does_not_end_its_series(api: APIClient, scope: str) -> None:
+    block = _made(api, {**DAILY, "exdates": ["2026-03-30T07:00:00Z"]})
+    name = f"{BLOCKS}/{block}_20260328T080000Z"
+    read = api.get(name).json()["data"]["attributes"]
+    assert api.put(name, {"busy_block": {**read, "title": "New", "scope": scope}}).status_code == 200
+    first = "New" if scope == "all" else "Daily"
+    assert seen(api) == [f"03-27 08:00 {first}", "03-28 08:00 New", "03-29 07:00 New"]
+
+
+def test_period_that_ends_before_it_starts_is_refused(api: APIClient) -> None:
+    response = api.post(BLOCKS, {"busy_block": {**WEEKLY, "rdates": ["2026-03-06T09:00:00Z/2026-03-06T08:00:00Z"]}})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["source"]["pointer"].endswith("rdates")
+
+
+def test_series_is_skipped_no_more_often_than_it_may_be_written(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("busyblocks.series.MAX_DATES", 2)
+    block = _made(api, DAILY)
+    answers = [api.delete(f"{BLOCKS}/{block}_202603{day}").status_code for day in ("27T080000Z", "28T080000Z")]
+    assert [*answers, api.delete(f"{BLOCKS}/{block}_20260329T070000Z").status_code] == [204, 204, 422]
+    assert seen(api) == ["03-29 07:00 Daily", "03-30 07:00 Daily"]
