@@ -7,7 +7,19 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from tests.integrations.machine import AWAY, SERIES, SINGLES, STARTS, TITLES, Key, MirrorMachine, near, try_histories
+from tests.integrations.machine import (
+    AWAY,
+    QUIET_DAYS,
+    SERIES,
+    SINGLES,
+    STARTS,
+    TITLES,
+    Key,
+    MirrorMachine,
+    Standing,
+    near,
+    try_histories,
+)
 from tests.integrations.outlook import NOW, connected, where
 from tests.proxy import Canned
 from tests.simulators.base import Fault, as_html, cut_off, reset, truncated, without
@@ -40,18 +52,28 @@ class Mailbox(MirrorMachine):
     @initialize(
         page_size=st.sampled_from([1, 2, 5, 50]),
         sparse=st.booleans(),
-        told=st.sampled_from(["", "removed"]),
+        told=st.sampled_from(["", "removed", "cancelled"]),
         repeats=st.booleans(),
         empty_first=st.booleans(),
+        quiet_days=QUIET_DAYS,
     )
-    def begin(self, page_size: int, sparse: bool, told: str, repeats: bool, empty_first: bool) -> None:
+    def begin(self, page_size: int, sparse: bool, told: str, repeats: bool, empty_first: bool, quiet_days: int) -> None:
         self.graph = GraphSimulator(page_size=page_size)
-        self.graph.repeats, self.graph.empty_first = repeats, empty_first
+        # A page that holds nothing but what was told before has no end.
+        self.graph.repeats, self.graph.empty_first = repeats and page_size > 1, empty_first
         self.alice = self.graph.alice
         self.alice.sparse, self.alice.lost_occurrences = sparse, told
         self.alice.add_calendar("work")
-        self.begin_with(self.graph, where, connected)
         self.months = 0
+        self.begin_with(self.graph, where, connected, quiet_days=quiet_days)
+
+    def fill(self) -> None:
+        for number, name in enumerate(("lunch", "party", "dentist")):
+            self.alice.put("work", name, f"2026-{3 * number + 3:02}-10T09:00", subject="First")
+        for name in ("standup", "review"):
+            self.alice.put_series("work", name, "2026-03-02T09:00", count=6, every=timedelta(days=21), subject="First")
+            self.alice.change_occurrence("work", name, 2, "2026-03-25T15:00", subject="Moved")
+            self.alice.delete_occurrence("work", name, 3)
 
     # Edits -----------------------------------------------------------------------------------------------------------
 
@@ -108,17 +130,15 @@ class Mailbox(MirrorMachine):
         self.graph.sign_in.expire_access_tokens()
         self.graph.fail(fault, on=on, path="/token")
 
-    @rule()
-    def token_expires(self) -> None:
-        self.graph.sign_in.expire_access_tokens()
-
-    @rule()
-    def lose_cursors(self) -> None:
-        self.graph.lose_cursors()
-
-    @rule(on=st.integers(2, 4))
-    def expire_pages_in_between(self, on: int) -> None:
-        self.graph.before(self.graph.expire_pages, on=on, path=VIEW)
+    @rule(what=st.sampled_from(["token", "cursors", "pages"]), on=st.integers(2, 4))
+    def expire(self, what: str, on: int) -> None:
+        match what:
+            case "token":
+                self.graph.sign_in.expire_access_tokens()
+            case "cursors":
+                self.graph.lose_cursors()
+            case _:
+                self.graph.before(self.graph.expire_pages, on=on, path=VIEW)
 
     @rule(on=st.integers(1, 4), name=SINGLES, start=STARTS)
     def edit_in_between(self, on: int, name: str, start: str) -> None:
@@ -155,8 +175,8 @@ class Mailbox(MirrorMachine):
             if near(row.start_time)
         }
 
-    def existing(self) -> set[Key]:
-        return set(self.everything())
+    def existing(self) -> dict[Key, Standing]:
+        return {key: (start, "") for key, (start, _, _) in self.everything().items()}
 
     def everything(self) -> dict[Key, tuple[datetime, datetime, str]]:
         always = (datetime(1990, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC))

@@ -88,7 +88,10 @@ class Calendars:
         del self.calendars[id_]
 
     def put(self, calendar: str, event_id: str, event: JSON, *, quietly: bool = False) -> None:
-        """Create the event or replace what it says; a series keeps its changed instances."""
+        """Create the event or replace what it says; a series keeps its changed instances.
+
+        One that comes back has again what was taken out of it, and tells so.
+        """
         kept = self.calendars[calendar]
         now = datetime.now(UTC)
         before = kept.events.get(event_id)
@@ -108,6 +111,10 @@ class Calendars:
             **event,
         }
         self._store(kept, made, quietly=quietly)
+        if before is not None and not alive:
+            for instance in [one for one in kept.events.values() if one.get("recurringEventId") == event_id]:
+                if instance["status"] == "cancelled":
+                    self._store(kept, _tombstone(instance), quietly=True)
 
     def delete(self, calendar: str, event_id: str) -> None:
         """Leave a tombstone, and one for each changed instance of a series."""
@@ -233,7 +240,8 @@ class Calendars:
         shown: list[str | JSON] = [*sorted(ids, key=lambda id_: self.order(calendar.events[id_]))]
         for id_ in self._stale.pop(calendar.id, ()):
             earlier = next((before for changed, before in reversed(calendar.log) if changed == id_ and before), None)
-            shown.extend([earlier] if earlier else [])
+            # What a listing does not show in its place (any more) it does not show a second time.
+            shown.extend([earlier] if earlier and id_ in ids else [])
         return _Listing(calendar, asked, window, shown, len(calendar.log), changes_only)
 
     def _page(self, listing: _Listing, start: int, user: str) -> JSON:
