@@ -172,7 +172,8 @@ def _served(application: str, database: str) -> Iterator[tuple[int, psutil.Proce
     """Granian with two workers on that database; its port, and its process."""
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", "2", "--port", str(port)]
-    command += ["--blocking-threads", "4", "--no-ws", "--log-level", "warning", application]
+    # As in README: while one waits for the disk, another works.
+    command += ["--blocking-threads", "8", "--no-ws", "--log-level", "warning", application]
     with _running(command, _environment(database)) as server:
         Load(port, "/health/live", {}).wait()
         yield port, server
