@@ -14,7 +14,12 @@ KNOWN: dict[str, dict[str, list[set[str]]]] = {
         LOCAL_UNTIL: [{"UNTIL without its zone"}],
         DATE_UNTIL: [{"UNTIL is a date, DTSTART is none"}],
         START: [{"start outside of the rule", "COUNT"}],
-        "a named instance takes another of its day with it": [{"BYHOUR", "EXDATE"}, {"BYHOUR", "RECURRENCE-ID"}],
+        "a named instance takes another of its day with it": [
+            {"BYHOUR", "EXDATE"},
+            {"BYHOUR", "RECURRENCE-ID"},
+            {"HOURLY", "EXDATE"},
+            {"HOURLY", "RECURRENCE-ID"},
+        ],
     },
     "ical.js": {
         CLOCK: [{"the clock changes inside an instance"}],
@@ -27,6 +32,7 @@ KNOWN: dict[str, dict[str, list[set[str]]]] = {
         "weeks by number": [{"BYWEEKNO"}],
         "ordinals of the year": [{"ordinals of the year"}],
         "BYMONTH of another FREQ": [{"BYMONTH of another FREQ", "INTERVAL"}],
+        "COUNT beside BYMONTH": [{"BYMONTH of another FREQ", "COUNT"}],
         "BYMONTHDAY of another FREQ": [{"BYMONTHDAY of another FREQ"}],
         "29 February": [{"29 February", "YEARLY"}],
         "EXDATE of an RDATE": [{"EXDATE of an RDATE"}],
