@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F
 
 from icsfeeds import hours
 from icsfeeds.models import ICSToken
+from tenancy.later import later
 
 WRITTEN_AFTER = timedelta(seconds=15)
 _AGENT_MOST = 255
@@ -97,14 +98,4 @@ def printable(agent: str) -> str:
 
 
 def _started() -> threading.Timer:
-    timer = threading.Timer(WRITTEN_AFTER.total_seconds(), _write_in_thread)
-    timer.daemon = True
-    timer.start()
-    return timer
-
-
-def _write_in_thread() -> None:
-    try:
-        write()
-    finally:
-        connection.close()
+    return later(WRITTEN_AFTER, write)

@@ -8,10 +8,11 @@ import threading
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F
 
 from calendars.models import SyncHour
+from tenancy.later import later
 
 WRITTEN_AFTER = timedelta(seconds=15)
 KEPT = timedelta(days=35)
@@ -78,14 +79,4 @@ def _add(company_pk: int, hour: datetime, sums: list[int]) -> None:
 
 
 def _started() -> threading.Timer:
-    timer = threading.Timer(WRITTEN_AFTER.total_seconds(), _write_in_thread)
-    timer.daemon = True
-    timer.start()
-    return timer
-
-
-def _write_in_thread() -> None:
-    try:
-        write()
-    finally:
-        connection.close()
+    return later(WRITTEN_AFTER, write)
