@@ -33,6 +33,19 @@ _NEW = (
     ("How it counts", {"fields": ("transparency", "status")}),
     ("What it says", {"fields": ("location", "description", "recurrence_rule")}),
 )
+# Where a row comes from and how it is called there.
+_IDENTITY = (
+    "source",
+    "origin",
+    "unique_id",
+    "uid",
+    "external_event_id",
+    "sequence",
+    "held",
+    "absent_since",
+    "created_at",
+    "updated_at",
+)
 
 
 class BusyBlockForm(forms.ModelForm):
@@ -107,23 +120,7 @@ class BusyBlockAdmin(CompanyScopedAdmin):
         ("How it counts", {"fields": ("transparency", "status", "counts_as")}),
         ("What it says", {"fields": ("location", "description")}),
         ("Recurrence", {"fields": ("recurrence_rule", "rdates", "exdates", "recurrence_id", "recurs_until")}),
-        (
-            "Identity",
-            {
-                "fields": (
-                    "source",
-                    "origin",
-                    "unique_id",
-                    "uid",
-                    "external_event_id",
-                    "sequence",
-                    "held",
-                    "absent_since",
-                    "created_at",
-                    "updated_at",
-                )
-            },
-        ),
+        ("Identity", {"fields": _IDENTITY}),
     )
     readonly_fields = (
         "counts_as",
@@ -131,16 +128,7 @@ class BusyBlockAdmin(CompanyScopedAdmin):
         "exdates",
         "recurrence_id",
         "recurs_until",
-        "source",
-        "origin",
-        "unique_id",
-        "uid",
-        "external_event_id",
-        "sequence",
-        "held",
-        "absent_since",
-        "created_at",
-        "updated_at",
+        *_IDENTITY,
     )
 
     def get_urls(self) -> list[URLPattern]:

@@ -85,7 +85,7 @@ def page(request: HttpRequest, blocks: CompanyScopedAdmin) -> HttpResponse:
             "locale": get_language(),
             "words": _words(),
         }
-        context["lanes"] = _legend(users[0]) if len(users) == 1 else []
+        context["lanes"] = [(hue, name) for _, hue, name in _lanes(users[0])] if len(users) == 1 else []
         context["types"] = [(kind.value, label) for kind, label in _types().items() if kind != FreeBusyType.FREE]
     return TemplateResponse(request, "admin/schedule.html", context)
 
@@ -115,18 +115,19 @@ def entries(request: HttpRequest, blocks: CompanyScopedAdmin) -> JsonResponse:
 
 def _drawn(users: list[CrmUser], span: Span, zone_name: str) -> list[dict[str, Any]]:
     """Several users' periods, each in its user's row; else the entries of the one."""
+    types = _types()
     if len(users) > 1:
         return [
             {
                 "resourceId": period.user,
                 "start": period.start.isoformat(),
                 "end": period.end.isoformat(),
-                "title": _types()[period.fbtype],
+                "title": types[period.fbtype],
                 "classNames": ["period", f"counts-{period.fbtype.value}"],
             }
             for period in schedule.periods(users, span, zone_name)
         ]
-    hues, types = _hues(users[0]), _types()
+    hues = {lane: hue for lane, hue, _ in _lanes(users[0])}
     return [
         {
             "id": str(number),
@@ -170,15 +171,11 @@ def _name(user: CrmUser) -> str:
     return user.name or user.unique_id
 
 
-def _legend(user: CrmUser) -> list[tuple[int, str]]:
-    """Colour and name of each source of the user's entries."""
+def _lanes(user: CrmUser) -> list[tuple[str, int, str]]:
+    """Each source of the user's entries: its lane, its colour's number, its name."""
     own = {"meeting": gettext("Meetings"), "manual": gettext("Made by hand")}
-    hues = _hues(user)
-    return [(hues[lane], name or own[lane]) for lane, name in schedule.lanes(user).items()]
-
-
-def _hues(user: CrmUser) -> dict[str, int]:
-    return {lane: number % _HUES for number, lane in enumerate(schedule.lanes(user))}
+    named = schedule.lanes(user).items()
+    return [(lane, number % _HUES, name or own[lane]) for number, (lane, name) in enumerate(named)]
 
 
 def _types() -> dict[FreeBusyType, str]:
