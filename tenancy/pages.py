@@ -67,7 +67,7 @@ def guarded(response: HttpResponse) -> HttpResponse:
 
 def refusal(request: HttpRequest, status: int, title: str, *sentences: str) -> HttpResponse:
     """A page that says why there is no other."""
-    return render(request, "pages/refusal.html", {"title": title, "sentences": sentences}, status=status)
+    return render(request, "pages/sentences.html", {"title": title, "sentences": sentences}, status=status)
 
 
 def _answer(view: View, request: HttpRequest, text: str, *args: Any, **kwargs: Any) -> HttpResponse:

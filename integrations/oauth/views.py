@@ -117,7 +117,7 @@ def _page(
     request: HttpRequest, status: int, title: str, sentences: Sequence[object], *, return_to: str = ""
 ) -> HttpResponse:
     words = {"title": title, "sentences": sentences, "return_to": return_to}
-    return _guarded(render(request, "oauth/page.html", words, status=status))
+    return _guarded(render(request, "pages/sentences.html", words, status=status))
 
 
 def _guarded(response: HttpResponse) -> HttpResponse:

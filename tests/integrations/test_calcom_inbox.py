@@ -23,16 +23,13 @@ from integrations import deliveries, tasks
 from integrations.calcom import handlers
 from integrations.calcom.signature import signature_of
 from integrations.models import CalcomSecret, DeliveryState, RefusedDeliveries, WebhookDelivery
+from tests.calendars.crashes import Killed, dies_after, dies_before
 from tests.integrations.calcom import NOON, acme, compact, delivery, sample, send, user_with_account
 from tests.together import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CREATED = delivery("BOOKING_CREATED", "a")
-
-
-class Killed(BaseException):
-    """No handler catches it, as none catches SIGKILL."""
 
 
 @pytest.fixture(autouse=True)
@@ -215,21 +212,6 @@ def test_replay_a_day_later_changes_nothing(no_worker: list[int]) -> None:
 
 
 # Killed -----------------------------------------------------------------------------------------------------------
-
-
-def dies_before(step: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        raise Killed
-
-    return wrapped
-
-
-def dies_after(step: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        step(*args, **kwargs)
-        raise Killed
-
-    return wrapped
 
 
 @pytest.mark.parametrize("when", [dies_before, dies_after])
